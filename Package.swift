@@ -1,0 +1,93 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours: Swift 6 mode, warnings are errors, `any` is written out, imports are explicit.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+// The targets stand in the order of docs/architecture.md: a target may import only those it names.
+// `swift build --explicit-target-dependency-import-check error` enforces it.
+let package = Package(
+  name: "fcrun",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "ForwardCompute", targets: ["ForwardCompute"]),
+    .executable(name: "fcrun", targets: ["fcrun"]),
+    .executable(name: "fcrun-ssh", targets: ["fcrun-ssh"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2")),
+    .package(url: "https://github.com/apple/swift-crypto", .upToNextMinor(from: "4.5.2")),
+    .package(url: "https://github.com/apple/swift-log", .upToNextMinor(from: "1.16.2")),
+    .package(url: "https://github.com/apple/swift-nio", .upToNextMinor(from: "2.101.2")),
+    .package(url: "https://github.com/groue/GRDB.swift", .upToNextMinor(from: "7.10.0")),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", .upToNextMinor(from: "2.28.1")),
+    .package(url: "https://github.com/swift-server/async-http-client", .upToNextMinor(from: "1.37.0")),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", .upToNextMinor(from: "1.0.2")),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CLibSSH2",
+      pkgConfig: "libssh2",
+      providers: [.apt(["libssh2-1-dev"]), .brew(["libssh2"])]
+    ),
+    .target(
+      name: "ForwardCompute",
+      dependencies: [
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ],
+      swiftSettings: strict
+    ),
+    .target(name: "Jobs", swiftSettings: strict),
+    .target(
+      name: "Store",
+      dependencies: ["Jobs", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: strict
+    ),
+    .target(name: "SSH", dependencies: ["CLibSSH2"], swiftSettings: strict),
+    .target(
+      name: "Remote",
+      dependencies: [.product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "fcrun-ssh",
+      dependencies: ["Remote", "SSH"],
+      swiftSettings: strict
+    ),
+    .target(
+      name: "Runner",
+      dependencies: [
+        "ForwardCompute", "Jobs", "Remote", "Store",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
+      swiftSettings: strict
+    ),
+    .target(
+      name: "Simulator",
+      dependencies: [
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "fcrun",
+      dependencies: [
+        "ForwardCompute", "Jobs", "Remote", "Runner", "Simulator", "Store",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+      ],
+      swiftSettings: strict
+    ),
+  ]
+)
