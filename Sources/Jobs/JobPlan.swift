@@ -100,39 +100,6 @@ package struct JobPlan: Codable, Sendable, Equatable {
     }
   }
 
-  /// Seconds, and US dollars for the whole run, all attempts together.
-  package struct Limits: Codable, Sendable, Equatable {
-    /// From launch, `setup` included, for each attempt.
-    package var maxDuration: Int?
-    package var maxCost: Decimal?
-    /// Only when written; see ``JobPlan/bootTimeout(for:)``.
-    package var bootTimeout: Int?
-    package var outputGrace: Int
-
-    package static let defaultOutputGrace = 60
-
-    package init(
-      maxDuration: Int? = nil, maxCost: Decimal? = nil, bootTimeout: Int? = nil,
-      outputGrace: Int = Self.defaultOutputGrace
-    ) {
-      self.maxDuration = maxDuration
-      self.maxCost = maxCost
-      self.bootTimeout = bootTimeout
-      self.outputGrace = outputGrace
-    }
-  }
-
-  package struct Retry: Codable, Sendable, Equatable {
-    package var on: [RetryCause]
-    /// The first one counts.
-    package var attempts: Int
-
-    package init(on: [RetryCause] = [.noCapacity, .bootFailed], attempts: Int = 3) {
-      self.on = on
-      self.attempts = attempts
-    }
-  }
-
   package init(
     name: String, file: String, root: String, nodes: Int = 1, resources: Resources, volumes: [VolumeChoice] = [],
     envs: [Variable] = [], secrets: [String] = [], sshKey: KeyChoice? = nil, sshUser: String? = nil,
@@ -163,5 +130,38 @@ package struct JobPlan: Codable, Sendable, Equatable {
   /// boot time and at least ten minutes.
   package func bootTimeout(for offering: Offering) -> Int {
     limits.bootTimeout ?? max(600, 3 * (offering.maxBootSeconds ?? 0))
+  }
+}
+
+/// Seconds, and US dollars for the whole run, all attempts together.
+package struct Limits: Codable, Sendable, Equatable {
+  /// From launch, `setup` included, for each attempt.
+  package var maxDuration: Int?
+  package var maxCost: Decimal?
+  /// Only when written; see ``JobPlan/bootTimeout(for:)``.
+  package var bootTimeout: Int?
+  package var outputGrace: Int
+
+  package static let defaultOutputGrace = 60
+
+  package init(
+    maxDuration: Int? = nil, maxCost: Decimal? = nil, bootTimeout: Int? = nil,
+    outputGrace: Int = Self.defaultOutputGrace
+  ) {
+    self.maxDuration = maxDuration
+    self.maxCost = maxCost
+    self.bootTimeout = bootTimeout
+    self.outputGrace = outputGrace
+  }
+}
+
+package struct Retry: Codable, Sendable, Equatable {
+  package var on: [RetryCause]
+  /// The first one counts.
+  package var attempts: Int
+
+  package init(on: [RetryCause] = [.noCapacity, .bootFailed], attempts: Int = 3) {
+    self.on = on
+    self.attempts = attempts
   }
 }
