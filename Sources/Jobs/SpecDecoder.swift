@@ -1,0 +1,133 @@
+/// Version 1 of the job spec: from text to ``JobSpec``, with all that is wrong in it at once.
+package enum SpecDecoder {
+  /// `file` is the name that errors show, as the user wrote it.
+  package static func decode(_ text: String, file: String) -> Result<JobSpec, SpecProblems> {
+    decode(JSONNode.parse(text, file: file))
+  }
+
+  package static func decode(bytes: [UInt8], file: String) -> Result<JobSpec, SpecProblems> {
+    decode(JSONNode.parse(bytes: bytes, file: file))
+  }
+
+  /// With the `--set path=value` and `--env NAME=VALUE` of a command line laid over the file.
+  package static func decode(
+    bytes: [UInt8], file: String, set: [(String, String)], env: [(String, String)]
+  ) -> Result<JobSpec, SpecProblems> {
+    var parsed = JSONNode.parse(bytes: bytes, file: file)
+    guard let node = parsed.node else { return decode(parsed) }
+    switch SpecOverrides.apply(set: set, env: env, to: node) {
+    case .success(let overlaid): parsed.node = overlaid
+    case .failure(let wrong): parsed.problems += wrong.problems
+    }
+    return decode(parsed)
+  }
+
+  /// From nodes of any notation.
+  package static func decode(_ node: SpecNode) -> Result<JobSpec, SpecProblems> {
+    decode(JSONNode.Parsed(node: node, problems: []))
+  }
+
+  private static func decode(_ parsed: JSONNode.Parsed) -> Result<JobSpec, SpecProblems> {
+    var reader = SpecReader()
+    reader.add(parsed.problems)
+    let spec = parsed.node.flatMap { reader.spec($0) }
+    guard reader.problems.isEmpty, let spec else { return .failure(SpecProblems(reader.problems)) }
+    return .success(spec)
+  }
+}
+
+extension SpecReader {
+  /// nil when the one thing a job cannot be without, its command, cannot be read; everything else is read all the same.
+  mutating func spec(_ node: SpecNode) -> JobSpec? {
+    guard case .object = node.value else {
+      report(node.place, SpecPath(), "is \(node.inWords)", expected: "an object such as {\"command\": \"…\"}")
+      return nil
+    }
+    let fields = fields(node, SpecPath(), known: SpecFields.spec)
+    var spec = JobSpec(place: node.place, command: Located(.argv([]), at: node.place))
+    machine(fields, into: &spec)
+    environment(fields, into: &spec)
+    work(fields, into: &spec)
+    ending(fields, into: &spec)
+    fleet(fields, into: &spec)
+    guard let command = command(fields) else { return nil }
+    spec.command = command
+    contradictions(spec)
+    return spec
+  }
+
+  /// Reads one field of an object; `read` gets its node and path.
+  mutating func located<Value>(
+    _ fields: Fields, _ name: String, _ read: (inout SpecReader, SpecNode, SpecPath) -> Value?
+  ) -> Located<Value>? {
+    guard let (node, path) = fields(name) else { return nil }
+    return read(&self, node, path).map { Located($0, at: node.place) }
+  }
+
+  private mutating func machine(_ fields: Fields, into spec: inout JobSpec) {
+    spec.name = located(fields, "name") { $0.name($1, $2) }
+    spec.resources = located(fields, "resources") { $0.resources($1, $2) }
+    spec.nodes = located(fields, "nodes") { $0.integer($1, $2, atLeast: 1) }
+    spec.volumes = texts(fields, "volumes", each: "a volume's id or name")
+    spec.sshKey = located(fields, "ssh_key") { $0.sshKey($1, $2) }
+    spec.sshUser = located(fields, "ssh_user") { $0.sshUser($1, $2) }
+  }
+
+  private mutating func environment(_ fields: Fields, into spec: inout JobSpec) {
+    spec.envs = fields("envs").map { envs($0.node, $0.path) } ?? []
+    spec.secrets = texts(fields, "secrets", each: "the name of a variable of the local environment")
+    for (index, secret) in spec.secrets.enumerated() {
+      let path = fields.path.appending("secrets").appending(index)
+      guard variableName(secret.value, secret.place, path) else { continue }
+      if spec.envs.contains(where: { $0.name == secret.value }) {
+        report(secret.place, path, "\(secret.value) is in envs too", expected: "it in one of the two")
+      }
+    }
+  }
+
+  private mutating func work(_ fields: Fields, into spec: inout JobSpec) {
+    spec.files = fields("files").map { files($0.node, $0.path) } ?? []
+    spec.workdir = located(fields, "workdir") { $0.workdir($1, $2) }
+    spec.setup = located(fields, "setup") { $0.string($1, $2, expected: "a shell script") }
+    spec.outputs = fields("outputs").map { outputs($0.node, $0.path) } ?? []
+  }
+
+  private mutating func ending(_ fields: Fields, into spec: inout JobSpec) {
+    if let (node, path) = fields("limits") { spec.limits = limits(node, path) }
+    if let (node, path) = fields("retry") { spec.retry = retry(node, path) }
+    spec.teardown = located(fields, "teardown") { $0.choice($1, $2, of: Teardown.self) }
+  }
+
+  private mutating func fleet(_ fields: Fields, into spec: inout JobSpec) {
+    spec.matrix = located(fields, "matrix") { $0.matrix($1, $2) }
+    spec.maxParallel = located(fields, "max_parallel") { $0.integer($1, $2, atLeast: 1) }
+    spec.checkpoint = located(fields, "checkpoint") { $0.checkpoint($1, $2) }
+    spec.notify = located(fields, "notify") { $0.notify($1, $2) }
+    spec.engine = located(fields, "engine") { $0.choice($1, $2, of: JobSpec.Engine.self) }
+    if let (node, path) = fields("max_parallel"), fields("matrix") == nil {
+      report(node.place, path, "is given without a matrix", expected: "a matrix beside it, or no max_parallel")
+    }
+  }
+
+  /// What each field allows and both together do not.
+  private mutating func contradictions(_ spec: JobSpec) {
+    let path = SpecPath("limits").appending("output_grace")
+    if let grace = spec.limits.outputGrace, grace.value == 0, !spec.outputs.isEmpty {
+      report(grace.place, path, "is 0 and leaves no time to fetch the outputs", expected: "at least 1s, or no outputs")
+    }
+  }
+
+  /// A list of distinct strings.
+  mutating func texts(_ fields: Fields, _ name: String, each: String) -> [Located<String>] {
+    guard let (node, path) = fields(name) else { return [] }
+    var texts: [Located<String>] = []
+    for (element, path) in elements(node, path, expected: "a list, each \(each)") {
+      guard let text = text(element, path, expected: each) else { continue }
+      if texts.contains(where: { $0.value == text }) {
+        report(element.place, path, "\(quoted(text)) is listed twice", expected: "each once")
+      }
+      texts.append(Located(text, at: element.place))
+    }
+    return texts
+  }
+}

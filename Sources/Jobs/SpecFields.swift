@@ -1,0 +1,79 @@
+/// The names that version 1 knows, object by object, in the order of its reference.
+package enum SpecFields {
+  package static let spec = [
+    "name", "resources", "nodes", "volumes", "envs", "secrets", "ssh_key", "ssh_user", "files", "workdir", "setup",
+    "command", "outputs", "limits", "retry", "teardown", "matrix", "max_parallel", "checkpoint", "notify", "engine",
+  ]
+  package static let resources = [
+    "gpu_type", "prefer", "provider", "region", "deployment_type", "interconnect", "instance_type", "offering_id",
+    "num_gpus", "vram_per_gpu_in_gb", "total_vram_in_gb", "vcpus", "memory_in_gb", "storage_in_gb",
+    "max_hourly_price", "max_price_per_gpu_hour",
+  ]
+  package static let limits = ["max_duration", "max_cost", "boot_timeout", "output_grace"]
+  package static let retry = ["on", "attempts"]
+  package static let file = ["source", "destination", "exclude"]
+  package static let output = ["source", "destination"]
+  package static let sshKey = ["name", "id", "private_key"]
+  package static let checkpoint = ["source", "every"]
+  package static let notice = ["on", "webhook", "command"]
+
+  /// What other tools call our fields, as far as spelling alone would not find them.
+  private static let otherNames = [
+    "env": "envs", "environment": "envs", "run": "command", "commands": "command", "cmd": "command", "args": "command",
+    "num_nodes": "nodes", "file_mounts": "files", "inputs": "files", "timeout": "limits.max_duration",
+    "time": "limits.max_duration", "budget": "limits.max_cost", "max_price": "resources.max_hourly_price",
+    "accelerators": "resources.gpu_type", "gpu": "resources.gpu_type", "gpus": "resources.num_gpus",
+    "gpu_count": "resources.num_gpus", "cpus": "resources.vcpus", "memory": "resources.memory_in_gb",
+    "disk_size": "resources.storage_in_gb", "working_dir": "workdir", "identity_file": "ssh_key",
+  ]
+
+  /// `did you mean "envs"?`, or all the names when none is near.
+  static func suggestion(for name: String, among known: [String]) -> String {
+    if let meant = nearest(to: name, among: known) { return "did you mean \(quoted(meant))?" }
+    return "expected one of \(list(known))"
+  }
+
+  static func list(_ names: [String]) -> String { names.joined(separator: ", ") }
+
+  private static func nearest(to name: String, among known: [String]) -> String? {
+    if let near = EditDistance.nearest(to: name, in: known) { return near }
+    if let elsewhere = otherNames[name.lowercased()] { return ownName(elsewhere, among: known) }
+    if spec.contains(name) { return name }
+    if resources.contains(name) { return "resources.\(name)" }
+    if limits.contains(name) { return "limits.\(name)" }
+    return nil
+  }
+
+  /// Inside `resources` the field `resources.gpu_type` is just `gpu_type`.
+  private static func ownName(_ path: String, among known: [String]) -> String {
+    let last = path.utf8.split(separator: UInt8(ascii: ".")).last.flatMap { String($0) } ?? path
+    return known.contains(last) ? last : path
+  }
+}
+
+/// How many letters must change to make one word of another (Levenshtein), without regard to case.
+package enum EditDistance {
+  package static func between(_ left: String, _ right: String) -> Int {
+    let (a, b) = (Array(left.lowercased().unicodeScalars), Array(right.lowercased().unicodeScalars))
+    var row = Array(0...b.count)
+    for (i, letter) in a.enumerated() {
+      var diagonal = row[0]
+      row[0] = i + 1
+      for (j, other) in b.enumerated() {
+        let changed = letter == other ? diagonal : diagonal + 1
+        diagonal = row[j + 1]
+        row[j + 1] = min(changed, diagonal + 1, row[j] + 1)
+      }
+    }
+    return row[b.count]
+  }
+
+  /// The word that was probably meant: at most a third of its letters differ. The first one of several.
+  package static func nearest(to word: String, in words: [String]) -> String? {
+    // Nobody's typing error is longer than this, and the comparison is quadratic.
+    guard word.unicodeScalars.count <= 64 else { return nil }
+    let ranked = words.enumerated().map { ($1, between(word, $1), $0) }
+    guard let best = ranked.min(by: { ($0.1, $0.2) < ($1.1, $1.2) }) else { return nil }
+    return best.1 <= max(1, best.0.unicodeScalars.count / 3) ? best.0 : nil
+  }
+}

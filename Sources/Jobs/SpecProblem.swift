@@ -1,0 +1,64 @@
+/// Where something was written: a file, or `--set` and `--env` for the command line.
+///
+/// Lines and columns count from 1, columns in Unicode scalars. For `--set` and `--env` the line is the number of that option
+/// on the command line and the column a place in its argument.
+package struct Place: Codable, Sendable, Hashable {
+  package var file: String
+  package var line: Int
+  package var column: Int
+
+  package init(file: String, line: Int, column: Int) {
+    self.file = file
+    self.line = line
+    self.column = column
+  }
+}
+
+/// One thing that is wrong with a spec, said so that a person can repair it.
+package struct SpecProblem: Codable, Sendable, Hashable, CustomStringConvertible {
+  package var file: String
+  package var line: Int
+  package var column: Int
+  /// The field, as `limits.max_duration` or `files[1].source`; `spec` is the document itself.
+  package var path: String
+  /// What was wrong; what was expected.
+  package var message: String
+
+  package init(file: String, line: Int, column: Int, path: String, message: String) {
+    self.file = file
+    self.line = line
+    self.column = column
+    self.path = path
+    self.message = message
+  }
+
+  package init(at place: Place, path: String, message: String) {
+    self.init(file: place.file, line: place.line, column: place.column, path: path, message: message)
+  }
+
+  /// `FILE:LINE:COLUMN: field.path: what was wrong; what was expected`
+  package var description: String { "\(file):\(line):\(column): \(path): \(message)" }
+}
+
+/// Everything that is wrong with a spec, in the order of the file. Never empty.
+package struct SpecProblems: Error, Sendable, Equatable, CustomStringConvertible {
+  package var problems: [SpecProblem]
+
+  /// Sorts by place; problems of the command line come after those of the file.
+  package init(_ problems: [SpecProblem]) {
+    precondition(!problems.isEmpty, "a spec without problems is not an error")
+    self.problems = problems.enumerated().sorted { Self.precedes($0, $1) }.map(\.element)
+  }
+
+  /// One problem on each line.
+  package var description: String { problems.map(\.description).joined(separator: "\n") }
+
+  private static func precedes(
+    _ left: (offset: Int, element: SpecProblem), _ right: (offset: Int, element: SpecProblem)
+  ) -> Bool {
+    let (a, b) = (left.element, right.element)
+    let (optionA, optionB) = (a.file.hasPrefix("--") ? 1 : 0, b.file.hasPrefix("--") ? 1 : 0)
+    if optionA == optionB, a.file != b.file { return left.offset < right.offset }
+    return (optionA, a.line, a.column, left.offset) < (optionB, b.line, b.column, right.offset)
+  }
+}
