@@ -1,5 +1,11 @@
 // The steps of JobState.swift on one attempt. Pure, and called from there only.
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
 /// The windows of the create and delete protocols (rulings 3, 6, 7).
 package enum Window {
   /// A POST that no trusted list shows until then was not executed, as far as `retry` is concerned.
@@ -65,8 +71,9 @@ extension Attempt {
 
   func ended(_ ends: [NodeEnd]) -> Attempt {
     changing { attempt in
-      for case NodeEnd(let node, .ended(let end)) in ends.map({ $0 }) {
-        attempt.machines[node].end = attempt.machines[node].end ?? end
+      for end in ends {
+        guard case .ended(let record) = end.how else { continue }
+        attempt.machines[end.node].end = attempt.machines[end.node].end ?? record
       }
     }
   }
@@ -267,7 +274,7 @@ extension Attempt {
 
   func durationDeadline(in plan: JobPlan) -> (Moment, Deadline)? {
     guard let limit = plan.limits.maxDuration, let launchedAt else { return nil }
-    return (launchedAt + limit + Window.supervisorLead, .duration)
+    return (launchedAt + .seconds(limit) + Window.supervisorLead, .duration)
   }
 
   /// USD from the POST until `end`, for the machines that were made. What the cloud bills while `creating` is not documented: it is counted.
@@ -337,8 +344,9 @@ extension Deadline {
   func outcome(in plan: JobPlan) -> Outcome {
     switch self {
     case .boot: .bootFailed("the machine was not usable when boot_timeout ended")
-    case .duration: .outOfTime("max_duration ran out" + plan.limits.maxDurationWords)
-    case .budget: .outOfBudget("max_cost ran out" + plan.limits.maxCostWords)
+    case .duration:
+      .outOfTime("max_duration of \(Durations.format(plan.limits.maxDuration ?? 0)) ran out")
+    case .budget: .outOfBudget("max_cost of $\(Money.exact(plan.limits.maxCost ?? 0)) ran out")
     case .grace: .outOfTime("output_grace ran out")
     }
   }

@@ -1,6 +1,12 @@
 // Every transition of a job is in this file; nothing else may change a state.
 // It is pure: the time comes in with the event, the plan with the context.
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
 /// Where a job stands, and what was tried before.
 package struct JobState: Codable, Equatable, Sendable {
   package var phase: Phase
@@ -356,7 +362,7 @@ extension JobState {
       return with(.stopping(attempt, outcome))
     case .collecting(var attempt, let outcome):
       attempt.noteUnreachable(wasConnected, at: now)
-      guard attempt.isGivenUp(at: now, after: context.plan.limits.outputGrace) else {
+      guard attempt.isGivenUp(at: now, after: .seconds(context.plan.limits.outputGrace)) else {
         return with(.collecting(attempt, outcome))
       }
       return with(.releasing(attempt, outcome.judged(uncollected: why)))
@@ -402,7 +408,7 @@ extension JobState {
     case .running(let attempt):
       return earlier(attempt.durationDeadline(in: context.plan), budget(of: attempt, in: context.plan))
     case .stopping(let attempt, _), .collecting(let attempt, _):
-      return attempt.endedAt.map { ($0 + context.plan.limits.outputGrace, .grace) }
+      return attempt.endedAt.map { ($0 + .seconds(context.plan.limits.outputGrace), .grace) }
     }
   }
 
@@ -495,7 +501,7 @@ extension JobState {
       case .onSuccess: !outcome.isSuccess
       case .never: true
       }
-    return with(keeps ? .finished(outcome, kept: attempt) : .releasing(attempt, outcome))
+    return with(keeps && !isRetried(outcome, after: past.count(where: \.counts) + 1, in: context.plan.retry) ? .finished(outcome, kept: attempt) : .releasing(attempt, outcome))
   }
 }
 
@@ -526,10 +532,15 @@ extension JobState {
   /// Proved gone: the next attempt, if the plan allows one, or the end.
   private func released(_ attempt: Attempt, _ outcome: Outcome, in context: JobContext, at now: Moment) -> JobState {
     let past = past + [PastAttempt(attempt, outcome: outcome, releasedAt: now)]
-    let retry = context.plan.retry
-    let mayRetry = past.count(where: \.counts) < retry.attempts && outcome.isRetried(by: retry)
+    let mayRetry = isRetried(outcome, after: past.count(where: \.counts), in: context.plan.retry)
     let mayWait = outcome.retryAt != nil && past.count < Window.rateLimitedAttempts
     return JobState(phase: mayRetry || mayWait ? .choosing : .finished(outcome, kept: nil), past: past)
+  }
+}
+
+extension JobState {
+  private func isRetried(_ outcome: Outcome, after attempts: Int, in retry: Retry) -> Bool {
+    attempts < retry.attempts && outcome.isRetried(by: retry)
   }
 }
 

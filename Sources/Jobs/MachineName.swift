@@ -44,7 +44,7 @@ package struct MachineName: Equatable, Sendable {
   static func expiry(sentAt: Moment, plan: JobPlan, offering: Offering) -> Int64 {
     guard let duration = plan.limits.maxDuration else { return 0 }
     let end =
-      sentAt + .seconds(plan.bootTimeout(for: offering)) + duration + plan.limits.outputGrace + .seconds(3600)
+      sentAt + .seconds(plan.bootTimeout(for: offering) + duration + plan.limits.outputGrace + 3600)
     return (end.milliseconds + 59_999) / 60_000
   }
 
