@@ -57,7 +57,8 @@ package struct Driver: Sendable {
     let isPost = if case .create = effect { true } else { false }
     // A POST that is out is worth waiting for a little: its answer holds the id.
     return await world.wakes.run(
-      job: record.id, until: run.deadline, mercy: isPost && pause == .zero ? Pace.mercyForPost : .zero
+      job: record.id, until: run.deadline, mercy: isPost && pause == .zero ? Pace.mercyForPost : .zero,
+      listensForCancel: !run.isEnding
     ) {
       if pause > .zero { await world.clock.sleep(for: pause) }
       return Task.isCancelled ? nil : await world.perform(effect, for: record)
@@ -76,7 +77,11 @@ extension Driver {
     var tries = 0
     var lastEvent: Event?
     var signal: (what: Signal, at: Moment)?
+    var cancelIsTaken = false
     var releasingSince: Moment?
+
+    /// A request to cancel would change nothing any more.
+    var isEnding: Bool { cancelIsTaken || signal != nil || record.state.isReleasing }
 
     /// Until when the present effect may take.
     var deadline: Moment? {
@@ -101,7 +106,9 @@ extension Driver {
     case .signal(let signal):
       run.signal = run.signal ?? (signal, world.clock.now())
       try step(&run, .interrupted(signal))
-    case .cancelRequest: try step(&run, .cancelRequested)
+    case .cancelRequest:
+      run.cancelIsTaken = true
+      try step(&run, .cancelRequested)
     case .deadline:
       guard let (at, what) = run.record.state.deadline(in: run.record.context), world.clock.now() >= at else { return }
       try step(&run, .deadline(what))
@@ -113,6 +120,7 @@ extension Driver {
     let next = try run.record.state.after(event, in: run.record.context, at: now)
     run.lastEvent = event
     if next == run.record.state {
+      guard !event.comesFromOutside else { return }
       run.tries += 1
       if let trouble = event.trouble { world.narrator.tell(.warning(job: run.record.id, trouble)) }
       return

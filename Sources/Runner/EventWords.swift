@@ -27,6 +27,16 @@ extension Event {
     }
   }
 
+  /// Not the answer to an effect: it says nothing about how often that was tried.
+  var comesFromOutside: Bool {
+    switch self {
+    case .restarted, .deadline, .cancelRequested, .interrupted: true
+    case .chosen, .posted, .listed, .priced, .observed, .reached, .uploaded, .launched, .ended, .stopped, .collected,
+      .unreachable, .deleted, .salvaged, .verified, .failed:
+      false
+    }
+  }
+
   /// What a person should hear when nothing came of an effect.
   var trouble: String? {
     switch self {

@@ -38,7 +38,7 @@ extension World {
     .posted(
       await each(attempt.machines) { machine in
         guard machine.post == .unsent else { return .untouched }
-        return await postAnswer(await api.createInstance(job.request(for: machine, in: attempt)))
+        return postAnswer(await api.createInstance(job.request(for: machine, in: attempt)))
       })
   }
 
@@ -66,7 +66,7 @@ extension World {
   func observe(_ attempt: Attempt) async -> [Observation] {
     await each(attempt.machines) { machine in
       guard let id = machine.id else { return .unknown("no id yet") }
-      do {
+      do throws(APIError) {
         return Observation(try await api.instance(id, refresh: true))
       } catch {
         return error.isNotFound ? .notFound : .unknown(error.sentence)

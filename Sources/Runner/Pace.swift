@@ -1,4 +1,5 @@
 import Jobs
+import Store
 
 /// How long to wait before an effect: all back-off of the driver is here.
 enum Pace {

@@ -56,7 +56,8 @@ package protocol Wakes: Sendable {
   /// When something comes first the operation gets `mercy` to end by itself, then it is cancelled and its event is
   /// dropped: what it did is as unknown as after a crash.
   func run(
-    job: String, until deadline: Moment?, mercy: Duration, _ operation: @escaping @Sendable () async -> Event?
+    job: String, until deadline: Moment?, mercy: Duration, listensForCancel: Bool,
+    _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?)
 }
 

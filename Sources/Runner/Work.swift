@@ -148,7 +148,7 @@ extension World {
     return Launch(
       control: job.control(of: attempt), workdir: job.workdir,
       environment: environment(on: machine, in: attempt, for: job), setup: plan.setup, command: plan.command.remote,
-      maxDuration: plan.limits.maxDuration?.seconds, grace: Self.graceBeforeKill)
+      maxDuration: plan.limits.maxDuration.map(Double.init), grace: Self.graceBeforeKill)
   }
 
   /// fcrun's own variables, then the user's: a user's own value always wins.
@@ -195,13 +195,13 @@ extension JobRecord {
   }
 }
 
-extension FilePlan {
+extension JobPlan.FilePlan {
   fileprivate var remote: Upload.Source {
     Upload.Source(source: source, destination: destination, exclude: exclude)
   }
 }
 
-extension OutputPlan {
+extension JobPlan.OutputPlan {
   fileprivate var remote: Collect.Output { Collect.Output(source: source, destination: destination) }
 }
 
@@ -226,7 +226,7 @@ extension Sequence<WorkerEvent.Kind> {
   }
 
   fileprivate var firstLoss: Event? {
-    lazy.compactMap { if case .status(.lost(let why)) = $0 { .failed(.lost(why)) } else { nil } }.first
+    lazy.compactMap { if case .status(.lost(let why)) = $0 { Event.failed(.lost(why)) } else { nil } }.first
   }
 }
 
