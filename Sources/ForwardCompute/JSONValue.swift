@@ -18,7 +18,9 @@ public indirect enum JSONValue: Sendable, Equatable {
 
   /// One name and value of an object.
   public struct Field: Sendable, Equatable {
+    /// The name that its owner chose.
     public var name: String
+    /// What the variable is set to.
     public var value: JSONValue
 
     /// Pairs a name with its value.
