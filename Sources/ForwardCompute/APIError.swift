@@ -116,12 +116,20 @@ public enum Excerpt {
   public static func escaped(_ text: String, limit: Int = .max) -> String {
     var escaped = ""
     for scalar in text.unicodeScalars.prefix(limit) {
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse:
+      if isInvisible(scalar) {
         escaped += scalar.escaped(asASCII: true)
-      default: escaped.unicodeScalars.append(scalar)
+      } else {
+        escaped.unicodeScalars.append(scalar)
       }
     }
     return text.unicodeScalars.count > limit ? escaped + "…" : escaped
+  }
+
+  static func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
+    if scalar.isASCII { return scalar.value < 0x20 || scalar.value == 0x7F }
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse: return true
+    default: return false  // every other category is drawn
+    }
   }
 }
