@@ -1,5 +1,6 @@
 /// The `type` of an error of the API. One that we do not know is carried verbatim.
 public struct APIErrorType: RawRepresentable, Sendable, Hashable, Codable, CustomStringConvertible {
+  /// The word on the wire.
   public var rawValue: String
 
   /// Any type, known or not.
@@ -7,14 +8,23 @@ public struct APIErrorType: RawRepresentable, Sendable, Hashable, Codable, Custo
     self.rawValue = rawValue
   }
 
+  /// `validation_error`
   public static let validationError = APIErrorType(rawValue: "validation_error")
+  /// `authentication_error`
   public static let authenticationError = APIErrorType(rawValue: "authentication_error")
+  /// `unauthorized`
   public static let unauthorized = APIErrorType(rawValue: "unauthorized")
+  /// `not_found`
   public static let notFound = APIErrorType(rawValue: "not_found")
+  /// `forbidden`
   public static let forbidden = APIErrorType(rawValue: "forbidden")
+  /// `provider_error`
   public static let providerError = APIErrorType(rawValue: "provider_error")
+  /// `server_error`
   public static let serverError = APIErrorType(rawValue: "server_error")
+  /// `insufficient_balance`
   public static let insufficientBalance = APIErrorType(rawValue: "insufficient_balance")
+  /// `streaming_error`
   public static let streamingError = APIErrorType(rawValue: "streaming_error")
   /// The ones that the API documents.
   public static let known: [APIErrorType] = [
@@ -22,6 +32,7 @@ public struct APIErrorType: RawRepresentable, Sendable, Hashable, Codable, Custo
     .insufficientBalance, .streamingError,
   ]
 
+  /// For messages.
   public var description: String { rawValue }
 }
 
@@ -49,6 +60,7 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
     case cancelled
   }
 
+  /// What went wrong, as far as a program decides on it.
   public var kind: Kind
   /// The HTTP status, when there was an answer.
   public var status: Int?
@@ -104,12 +116,20 @@ public enum Excerpt {
   public static func escaped(_ text: String, limit: Int = .max) -> String {
     var escaped = ""
     for scalar in text.unicodeScalars.prefix(limit) {
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse:
+      if isInvisible(scalar) {
         escaped += scalar.escaped(asASCII: true)
-      default: escaped.unicodeScalars.append(scalar)
+      } else {
+        escaped.unicodeScalars.append(scalar)
       }
     }
     return text.unicodeScalars.count > limit ? escaped + "…" : escaped
+  }
+
+  static func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
+    if scalar.isASCII { return scalar.value < 0x20 || scalar.value == 0x7F }
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse: return true
+    default: return false  // every other category is drawn
+    }
   }
 }

@@ -35,6 +35,8 @@ public final class HTTPForwardCompute: ForwardComputeAPI {
 
 // MARK: - Operations
 
+// The protocol says what each one does.
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
 extension HTTPForwardCompute {
   public func computeOfferings() async throws(APIError) -> [ComputeOffering] { try await list(.computeOfferings) }
   public func computeOffering(_ id: String) async throws(APIError) -> ComputeOffering {

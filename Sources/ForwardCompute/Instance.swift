@@ -6,6 +6,7 @@
 
 /// What the API says an instance is doing. A status that we do not know is carried verbatim: it is never an end.
 public struct InstanceStatus: RawRepresentable, Sendable, Hashable, Codable, CustomStringConvertible {
+  /// The word on the wire.
   public var rawValue: String
 
   /// Any status, known or not.
@@ -13,21 +14,30 @@ public struct InstanceStatus: RawRepresentable, Sendable, Hashable, Codable, Cus
     self.rawValue = rawValue
   }
 
+  /// `creating`
   public static let creating = InstanceStatus(rawValue: "creating")
+  /// `restarting`
   public static let restarting = InstanceStatus(rawValue: "restarting")
+  /// `active`
   public static let active = InstanceStatus(rawValue: "active")
+  /// `error`
   public static let error = InstanceStatus(rawValue: "error")
+  /// `deleting`
   public static let deleting = InstanceStatus(rawValue: "deleting")
+  /// `deleted`
   public static let deleted = InstanceStatus(rawValue: "deleted")
   /// The ones that the API documents.
   public static let known: [InstanceStatus] = [.creating, .restarting, .active, .error, .deleting, .deleted]
 
+  /// For messages.
   public var description: String { rawValue }
 }
 
 /// One environment variable of an instance.
 public struct EnvironmentVariable: WireObject {
+  /// The name that its owner chose.
   public var name: String
+  /// What the variable is set to.
   public var value: String
 
   /// Sets `name` to `value`.
@@ -36,12 +46,14 @@ public struct EnvironmentVariable: WireObject {
     self.value = value
   }
 
+  /// Reads the object; throws which required field was wrong.
   public init(json: JSONValue) throws(WireProblem) {
     let fields = try WireFields(json)
     name = try fields.identifier("name")
     value = try fields.string("value")
   }
 
+  /// The object as the API would write it.
   public var json: JSONValue {
     .object(of: [("name", .string(name)), ("value", .string(value))])
   }
@@ -49,18 +61,29 @@ public struct EnvironmentVariable: WireObject {
 
 /// A rented machine: `GET /v1/spot/instances/{id}`.
 public struct Instance: WireObject {
+  /// The API's own name for it, unique.
   public var id: String
+  /// The name that its owner chose.
   public var name: String
+  /// What it is doing.
   public var status: InstanceStatus
+  /// The membership that owns it.
   public var owner: String
+  /// The cloud that it is in, such as `shadeform`.
   public var provider: String
+  /// Where it is, such as `us-east-1`.
   public var region: String
+  /// Where sshd listens.
   public var sshPort: Int
+  /// Who to log in as.
   public var sshUser: String?
+  /// The registered key that opens it.
   public var sshKeyID: String?
   /// Absent until the instance is active.
   public var ip: String?
+  /// The volumes attached to it.
   public var volumeIDs: [String]?
+  /// Its environment variables.
   public var envs: [EnvironmentVariable]?
   /// As the API wrote it; ``createdAt`` is the moment.
   public var created: String?
@@ -115,6 +138,7 @@ extension Instance {
     modified = fields.optionalString("modified")
   }
 
+  /// The object as the API would write it.
   public var json: JSONValue {
     .object(of: [
       ("created", .optional(created)), ("envs", .optional(envs)), ("id", .string(id)), ("ip", .optional(ip)),
@@ -128,10 +152,15 @@ extension Instance {
 
 /// What `POST /v1/spot/instances/` is asked for.
 public struct CreateInstance: WireObject {
+  /// The name that its owner chose.
   public var name: String
+  /// Which offering to rent.
   public var offeringID: String
+  /// The registered key that opens it.
   public var sshKeyID: String?
+  /// The volumes attached to it.
   public var volumeIDs: [String]?
+  /// Its environment variables.
   public var envs: [EnvironmentVariable]?
 
   /// A machine of the offering, under a name that is ours to choose.
@@ -146,6 +175,7 @@ public struct CreateInstance: WireObject {
     self.envs = envs
   }
 
+  /// Reads the object; throws which required field was wrong.
   public init(json: JSONValue) throws(WireProblem) {
     let fields = try WireFields(json)
     name = try fields.string("name")
@@ -155,6 +185,7 @@ public struct CreateInstance: WireObject {
     envs = fields.optionalObjects("envs", as: EnvironmentVariable.self)
   }
 
+  /// The object as the API would write it.
   public var json: JSONValue {
     .object(of: [
       ("envs", .optional(envs)), ("name", .string(name)), ("offering_id", .string(offeringID)),

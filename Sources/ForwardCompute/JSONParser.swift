@@ -2,8 +2,10 @@
 public struct JSONProblem: Error, Sendable, Equatable, CustomStringConvertible {
   /// Offset in bytes from the start of the text.
   public var offset: Int
+  /// What was wrong and what was expected.
   public var message: String
 
+  /// For messages.
   public var description: String { "byte \(offset): \(message)" }
 }
 

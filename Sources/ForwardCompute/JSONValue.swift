@@ -18,7 +18,9 @@ public indirect enum JSONValue: Sendable, Equatable {
 
   /// One name and value of an object.
   public struct Field: Sendable, Equatable {
+    /// The name that its owner chose.
     public var name: String
+    /// What the variable is set to.
     public var value: JSONValue
 
     /// Pairs a name with its value.
@@ -93,7 +95,7 @@ extension JSONValue {
     text += "\n" + String(repeating: "  ", count: indent)
   }
 
-  /// Control characters are escaped, C1 and DEL too: the text may end on a terminal.
+  /// What could move a cursor or turn the direction of reading is escaped: the text may end on a terminal.
   private static func write(_ value: String, to text: inout String) {
     text += "\""
     for scalar in value.unicodeScalars {
@@ -103,7 +105,8 @@ extension JSONValue {
       case "\n": text += "\\n"
       case "\r": text += "\\r"
       case "\t": text += "\\t"
-      case "\0"..<" ", "\u{7F}"..."\u{9F}": text += "\\u" + hexadecimal(scalar.value, digits: 4)
+      case _ where Excerpt.isInvisible(scalar):
+        for unit in String(scalar).utf16 { text += "\\u" + hexadecimal(UInt32(unit), digits: 4) }
       default: text.unicodeScalars.append(scalar)
       }
     }

@@ -6,7 +6,9 @@
 
 /// A kind of machine that can be rented, with its price: `GET /v1/spot/compute/offerings`.
 public struct ComputeOffering: WireObject {
+  /// The API's own name for it, unique.
   public var id: String
+  /// Whether one can be had now.
   public var available: Bool
   /// `vm`, `container` or `baremetal`.
   public var deploymentType: String
@@ -14,16 +16,24 @@ public struct ComputeOffering: WireObject {
   public var hourlyPrice: Decimal
   /// USD per GPU and hour.
   public var pricePerGPUHour: Decimal
+  /// The provider's name of the kind, such as `A100x8`.
   public var instanceType: String
+  /// The cloud that it is in, such as `shadeform`.
   public var provider: String
+  /// Where it is, such as `us-east-1`.
   public var region: String
+  /// The region for people.
   public var regionDisplayName: String?
+  /// How long it takes to become active.
   public var bootTime: BootTime?
+  /// What is inside.
   public var configuration: Configuration?
 
   /// How long a machine takes until it is active, in seconds.
   public struct BootTime: WireObject {
+    /// The shortest, in seconds.
     public var minSeconds: Int?
+    /// The longest, in seconds.
     public var maxSeconds: Int?
 
     /// An estimate; either end may be unknown.
@@ -35,13 +45,21 @@ public struct ComputeOffering: WireObject {
 
   /// What is inside the machine; the API promises none of it.
   public struct Configuration: WireObject {
+    /// Such as `A100`.
     public var gpuType: String?
+    /// Such as `NVLink`.
     public var interconnect: String?
+    /// Main memory in GB.
     public var memoryInGB: Int?
+    /// How many GPUs.
     public var numGPUs: Int?
+    /// Local storage in GB.
     public var storageInGB: Int?
+    /// Memory of all GPUs together, in GB.
     public var totalVRAMInGB: Int?
+    /// How many virtual CPUs.
     public var vcpus: Int?
+    /// Memory of each GPU, in GB.
     public var vramPerGPUInGB: Int?
 
     /// A configuration of which any part may be unknown.
@@ -81,6 +99,7 @@ public struct ComputeOffering: WireObject {
 }
 
 extension ComputeOffering {
+  /// Reads the object; throws which required field was wrong.
   public init(json: JSONValue) throws(WireProblem) {
     let fields = try WireFields(json)
     id = try fields.identifier("id")
@@ -96,6 +115,7 @@ extension ComputeOffering {
     configuration = fields.optionalObject("configuration", as: Configuration.self)
   }
 
+  /// The object as the API would write it.
   public var json: JSONValue {
     .object(of: [
       ("available", .bool(available)), ("boot_time", bootTime?.json), ("configuration", configuration?.json),
@@ -108,18 +128,21 @@ extension ComputeOffering {
 }
 
 extension ComputeOffering.BootTime {
+  /// Reads the object; throws which required field was wrong.
   public init(json: JSONValue) throws(WireProblem) {
     let fields = try WireFields(json)
     minSeconds = fields.optionalInteger("min_seconds")
     maxSeconds = fields.optionalInteger("max_seconds")
   }
 
+  /// The object as the API would write it.
   public var json: JSONValue {
     .object(of: [("max_seconds", .optional(maxSeconds)), ("min_seconds", .optional(minSeconds))])
   }
 }
 
 extension ComputeOffering.Configuration {
+  /// Reads the object; throws which required field was wrong.
   public init(json: JSONValue) throws(WireProblem) {
     let fields = try WireFields(json)
     gpuType = fields.optionalString("gpu_type")
@@ -132,6 +155,7 @@ extension ComputeOffering.Configuration {
     vramPerGPUInGB = fields.optionalInteger("vram_per_gpu_in_gb")
   }
 
+  /// The object as the API would write it.
   public var json: JSONValue {
     .object(of: [
       ("gpu_type", .optional(gpuType)), ("interconnect", .optional(interconnect)),
@@ -144,12 +168,17 @@ extension ComputeOffering.Configuration {
 
 /// A kind of volume that can be rented: `GET /v1/spot/volumes/offerings`.
 public struct VolumeOffering: WireObject {
+  /// The API's own name for it, unique.
   public var id: String
   /// USD per GB and hour.
   public var pricePerGBPerHour: Decimal
+  /// The cloud that it is in, such as `shadeform`.
   public var provider: String
+  /// Where it is, such as `us-east-1`.
   public var region: String
+  /// Whether its size is settled once made.
   public var fixedSize: Bool?
+  /// Whether several instances may mount it at once.
   public var supportsMultiMount: Bool?
 
   /// An offering with every field that the API requires.
@@ -167,6 +196,7 @@ public struct VolumeOffering: WireObject {
 }
 
 extension VolumeOffering {
+  /// Reads the object; throws which required field was wrong.
   public init(json: JSONValue) throws(WireProblem) {
     let fields = try WireFields(json)
     id = try fields.identifier("id")
@@ -177,6 +207,7 @@ extension VolumeOffering {
     supportsMultiMount = fields.optionalBool("supports_multi_mount")
   }
 
+  /// The object as the API would write it.
   public var json: JSONValue {
     .object(of: [
       ("fixed_size", .optional(fixedSize)), ("id", .string(id)), ("price_per_gb_per_hour", .money(pricePerGBPerHour)),

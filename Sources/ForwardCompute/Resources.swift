@@ -6,20 +6,31 @@
 
 /// Storage that the user has: `GET /v1/spot/volumes/{id}`.
 public struct Volume: WireObject {
+  /// The API's own name for it, unique.
   public var id: String
+  /// The name that its owner chose.
   public var name: String
+  /// The membership that owns it.
   public var owner: String
+  /// The cloud that it is in, such as `shadeform`.
   public var provider: String
+  /// Where it is, such as `us-east-1`.
   public var region: String
+  /// Size in GB.
   public var sizeGB: Int
   /// The instance that has it mounted now.
   public var mountedBy: String?
+  /// Whether several instances may mount it at once.
   public var supportsMultiMount: Bool?
+  /// Whether its size is settled once made.
   public var fixedSize: Bool?
   /// USD per hour, an estimate.
   public var costEstimate: Decimal?
+  /// What the provider calls it.
   public var cloudAssignedID: String?
+  /// When it was created, as the API wrote it.
   public var created: String?
+  /// When it last changed, as the API wrote it.
   public var modified: String?
 
   /// A volume with every field that the API requires.
@@ -48,6 +59,7 @@ public struct Volume: WireObject {
 }
 
 extension Volume {
+  /// Reads the object; throws which required field was wrong.
   public init(json: JSONValue) throws(WireProblem) {
     let fields = try WireFields(json)
     id = try fields.identifier("id")
@@ -65,6 +77,7 @@ extension Volume {
     modified = fields.optionalString("modified")
   }
 
+  /// The object as the API would write it.
   public var json: JSONValue {
     .object(of: [
       ("cloud_assigned_id", .optional(cloudAssignedID)), ("cost_estimate", .optional(costEstimate)),
@@ -79,15 +92,23 @@ extension Volume {
 
 /// A public key that the user has registered: `GET /v1/spot/ssh-keys/`.
 public struct SSHKey: WireObject {
+  /// The API's own name for it, unique.
   public var id: String
+  /// The name that its owner chose.
   public var name: String
+  /// The membership that owns it.
   public var owner: String
+  /// The cloud that it is in, such as `shadeform`.
   public var provider: String
+  /// What the provider calls it.
   public var providerKeyID: String
   /// The key in OpenSSH's one-line form.
   public var publicKey: String
+  /// Whatever else the provider says, as received.
   public var providerData: JSONValue?
+  /// When it was created, as the API wrote it.
   public var created: String?
+  /// When it last changed, as the API wrote it.
   public var modified: String?
 
   /// A key with every field that the API requires.
@@ -111,6 +132,7 @@ public struct SSHKey: WireObject {
 }
 
 extension SSHKey {
+  /// Reads the object; throws which required field was wrong.
   public init(json: JSONValue) throws(WireProblem) {
     let fields = try WireFields(json)
     id = try fields.identifier("id")
@@ -124,6 +146,7 @@ extension SSHKey {
     modified = fields.optionalString("modified")
   }
 
+  /// The object as the API would write it.
   public var json: JSONValue {
     .object(of: [
       ("created", .optional(created)), ("id", .string(id)), ("modified", .optional(modified)),
@@ -136,24 +159,36 @@ extension SSHKey {
 
 /// A model that the API serves: `GET /v1/models/{model}`. Its id holds a slash.
 public struct Model: WireObject {
+  /// The API's own name for it, unique.
   public var id: String
+  /// The name for people.
   public var displayName: String
   /// `chat`, `embedding`, `image`, `audio`, `video` or `transcribe`.
   public var modelType: String
+  /// What its use costs.
   public var pricing: Pricing
+  /// The cloud that it is in, such as `shadeform`.
   public var provider: String
+  /// The longest context, in tokens.
   public var contextLength: Int?
   /// Unix time in seconds.
   public var created: Int?
+  /// What it is, in words.
   public var description: String?
+  /// The licence it is under.
   public var license: String?
+  /// The page about it.
   public var link: String?
+  /// Who made it.
   public var ownedBy: String?
 
   /// What the model costs, in USD per ``unit``.
   public struct Pricing: WireObject {
+    /// The price of what goes in.
     public var input: Decimal
+    /// The price of what comes out.
     public var output: Decimal
+    /// What the prices are for, such as `1M tokens`.
     public var unit: String?
 
     /// A price for what goes in and one for what comes out.
@@ -184,6 +219,7 @@ public struct Model: WireObject {
 }
 
 extension Model {
+  /// Reads the object; throws which required field was wrong.
   public init(json: JSONValue) throws(WireProblem) {
     let fields = try WireFields(json)
     id = try fields.identifier("id")
@@ -199,6 +235,7 @@ extension Model {
     ownedBy = fields.optionalString("owned_by")
   }
 
+  /// The object as the API would write it.
   public var json: JSONValue {
     .object(of: [
       ("context_length", .optional(contextLength)), ("created", .optional(created)),
@@ -211,6 +248,7 @@ extension Model {
 }
 
 extension Model.Pricing {
+  /// Reads the object; throws which required field was wrong.
   public init(json: JSONValue) throws(WireProblem) {
     let fields = try WireFields(json)
     input = try fields.money("input")
@@ -218,6 +256,7 @@ extension Model.Pricing {
     unit = fields.optionalString("unit")
   }
 
+  /// The object as the API would write it.
   public var json: JSONValue {
     .object(of: [
       ("input", .optional(input)), ("output", .optional(output)), ("unit", .optional(unit)),

@@ -53,6 +53,8 @@ public struct RetryingForwardCompute: ForwardComputeAPI {
 
 // MARK: - Operations
 
+// The protocol says what each one does.
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
 extension RetryingForwardCompute {
   public func computeOfferings() async throws(APIError) -> [ComputeOffering] {
     try await repeating(Read.computeOfferings.operation) { () throws(APIError) in try await inner.computeOfferings() }

@@ -19,8 +19,10 @@ public protocol WireObject: Codable, Sendable, Equatable {
 public struct WireProblem: Error, Sendable, Equatable, CustomStringConvertible {
   /// The field's name, such as `hourly_price` or `data[3].id`.
   public var field: String
+  /// What was wrong and what was expected.
   public var message: String
 
+  /// For messages.
   public var description: String { field.isEmpty ? message : "\(field): \(message)" }
 
   func inside(_ outer: String) -> WireProblem {
