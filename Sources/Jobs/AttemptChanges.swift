@@ -39,6 +39,16 @@ extension Attempt {
     return Attempt(number: number, offering: offering, machines: machines, sentAt: now)
   }
 
+  /// A machine found in the cloud's list, of which only the name is known: nothing but its release is left to do.
+  package init(found id: String, named name: String, node: Int, number: Int, at now: Moment) {
+    var machine = Machine(node: node, name: name)
+    machine.take(.made(id: id))
+    let unknown = Offering(
+      id: "", instanceType: "", provider: "", region: "", deploymentType: "", available: false, hourlyPrice: 0,
+      pricePerGPUHour: 0)
+    self.init(number: number, offering: unknown, machines: [machine], sentAt: now)
+  }
+
   private init(number: Int, offering: Offering, machines: [Machine], sentAt: Moment) {
     self.number = number
     self.offering = offering
