@@ -25,6 +25,9 @@ package enum SpecFields {
     "accelerators": "resources.gpu_type", "gpu": "resources.gpu_type", "gpus": "resources.num_gpus",
     "gpu_count": "resources.num_gpus", "cpus": "resources.vcpus", "memory": "resources.memory_in_gb",
     "disk_size": "resources.storage_in_gb", "working_dir": "workdir", "identity_file": "ssh_key",
+    "src": "source", "from": "source", "path": "source", "dest": "destination", "dst": "destination",
+    "to": "destination", "target": "destination", "ignore": "exclude", "key": "ssh_key", "user": "ssh_user",
+    "events": "on", "url": "webhook", "max_attempts": "retry.attempts",
   ]
 
   /// `did you mean "envs"?`, or all the names when none is near.
@@ -37,17 +40,18 @@ package enum SpecFields {
 
   private static func nearest(to name: String, among known: [String]) -> String? {
     if let near = EditDistance.nearest(to: name, in: known) { return near }
-    if let elsewhere = otherNames[name.lowercased()] { return ownName(elsewhere, among: known) }
+    if let meant = otherNames[name.lowercased()].flatMap({ ownName($0, among: known) }) { return meant }
     if spec.contains(name) { return name }
     if resources.contains(name) { return "resources.\(name)" }
     if limits.contains(name) { return "limits.\(name)" }
     return nil
   }
 
-  /// Inside `resources` the field `resources.gpu_type` is just `gpu_type`.
-  private static func ownName(_ path: String, among known: [String]) -> String {
-    let last = path.utf8.split(separator: UInt8(ascii: ".")).last.flatMap { String($0) } ?? path
-    return known.contains(last) ? last : path
+  /// Inside `resources` the field `resources.gpu_type` is just `gpu_type`; `source` means nothing outside its object.
+  private static func ownName(_ path: String, among known: [String]) -> String? {
+    let steps = path.utf8.split(separator: UInt8(ascii: ".")).map { String(decoding: $0, as: UTF8.self) }
+    if let last = steps.last, known.contains(last) { return last }
+    return steps.count > 1 || spec.contains(path) ? path : nil
   }
 }
 

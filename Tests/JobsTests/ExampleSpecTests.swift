@@ -1,0 +1,47 @@
+import Jobs
+import Testing
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// What `jobs/` and `templates/` hold decodes, plans, and names files that exist.
+@Suite struct ExampleSpecTests {
+  private static let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
+
+  static let examples =
+    ["hello", "train", "volumes", "secrets", "failing"].map { "jobs/\($0).json" }
+    + ["training", "batch"].map { "templates/\($0)/job.json" }
+
+  private func plan(_ example: String) throws -> JobPlan {
+    let path = Self.root + "/" + example
+    let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+    let spec = try SpecDecoder.decode(bytes: bytes, file: example).get()
+    return try JobPlan.make(spec: spec, file: path) { ["DEMO_TOKEN": "a token"][$0] }.get()
+  }
+
+  @Test(arguments: examples)
+  func everyExamplePlans(example: String) throws {
+    let plan = try plan(example)
+    #expect(plan.limits.maxDuration != nil, "an example must not cost without end")
+    #expect(plan.teardown == .always)
+    for file in plan.files { #expect(FileManager.default.fileExists(atPath: file.source)) }
+  }
+
+  @Test func noJobIsForgottenHere() throws {
+    let jobs = try FileManager.default.contentsOfDirectory(atPath: Self.root + "/jobs").filter { $0.hasSuffix(".json") }
+    let templates = try FileManager.default.contentsOfDirectory(atPath: Self.root + "/templates").filter {
+      $0 != "README.md"
+    }
+    #expect(Set(jobs.map { "jobs/" + $0 } + templates.map { "templates/\($0)/job.json" }) == Set(Self.examples))
+  }
+
+  @Test func theFailingJobFailsAndTheSecretIsOnlyAName() throws {
+    guard case .script(let script) = try plan("jobs/failing.json").command else { return #expect(Bool(false)) }
+    #expect(script.hasSuffix("exit 7"))
+    #expect(try plan("jobs/secrets.json").secrets == ["DEMO_TOKEN"])
+    #expect(try plan("jobs/secrets.json").envs.isEmpty)
+  }
+}
