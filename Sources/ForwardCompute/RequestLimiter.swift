@@ -1,0 +1,43 @@
+/// The pace of all requests to one API: a bucket of tokens, and a pause that everybody keeps after a 429.
+///
+/// It never sleeps: it says how long to wait, and the caller waits on the same clock.
+public actor RequestLimiter {
+  private let interval: Duration
+  private let tolerance: Duration
+  /// The clock, as the time since some fixed moment. Must run on while callers pause.
+  public nonisolated let now: @Sendable () -> Duration
+  /// When the bucket would be full again: the generic cell rate algorithm keeps one moment instead of a count.
+  private var full: Duration
+  private var pausedUntil: Duration
+
+  /// A bucket that gives `burst` tokens at once and `rate` tokens each second.
+  public init(rate: Double = 10, burst: Int = 20, now: @escaping @Sendable () -> Duration = RequestLimiter.uptime) {
+    precondition(rate > 0 && burst > 0, "a limiter without tokens never lets anything pass")
+    interval = .seconds(1 / rate)
+    tolerance = interval * (burst - 1)
+    self.now = now
+    full = now()
+    pausedUntil = now()
+  }
+
+  /// Time since the process first asked.
+  public static let uptime: @Sendable () -> Duration = { [start = ContinuousClock.now] in ContinuousClock.now - start }
+
+  /// Takes a token, now or in advance, and says how long the caller must wait before it uses it.
+  public func reserve() -> Duration {
+    let now = now()
+    let ready = max(full - tolerance, pausedUntil, now)
+    full = max(full, now) + interval
+    return ready - now
+  }
+
+  /// Nobody sends anything for this long.
+  public func pause(for duration: Duration) {
+    pausedUntil = max(pausedUntil, now() + duration)
+  }
+
+  /// What is left of the shared pause.
+  public func remainingPause() -> Duration {
+    max(pausedUntil - now(), .zero)
+  }
+}

@@ -1,0 +1,142 @@
+/// One try at one offering, with the machines it asked for: created all or none.
+package struct Attempt: Codable, Equatable, Sendable {
+  /// 1… over the whole job; part of every name, so that a name is posted once, ever (rulings 1).
+  package var number: Int
+  /// As last read: the price is checked again once the machines exist.
+  package var offering: Offering
+  package var machines: [Machine]
+  /// When the first POST was about to leave. Settle, watch, boot and budget count from here.
+  package var sentAt: Moment
+  package var launchedAt: Moment?
+  /// When the end of the command was known, or asked for: what `output_grace` counts from.
+  package var endedAt: Moment?
+  /// Since when no node could be reached over SSH; nil while all can.
+  package var unreachableSince: Moment?
+  package var deleteAskedAt: Moment?
+
+  /// Every instance id that was ever seen under one of our names.
+  package var instanceIDs: [String] { machines.flatMap { $0.instances.map(\.id) } }
+
+  /// True once nothing of this attempt can be alive: each name is proved gone, was refused, or never appeared.
+  package var isGone: Bool { machines.allSatisfy(\.isGone) }
+}
+
+/// A machine of ours: one node's place in an attempt, asked for under one name.
+package struct Machine: Codable, Equatable, Sendable {
+  /// Rank, 0…
+  package var node: Int
+  /// Chosen and durable before the POST; the only mark by which the machine can be found again.
+  package var name: String
+  package var post: Post
+  /// The adopted instance first; more than one only when the cloud made several for one POST.
+  package var instances: [MadeInstance]
+  package var address: Address?
+  /// Pinned on the first connection, `ssh-ed25519 AAAA…`.
+  package var hostKey: String?
+  /// Reads in a row that say that this machine is not coming, or not coming back.
+  package var strikes: Int
+  package var end: CommandEnd?
+
+  package init(node: Int, name: String) {
+    self.node = node
+    self.name = name
+    post = .unsent
+    instances = []
+    strikes = 0
+  }
+
+  package var id: String? { instances.first?.id }
+
+  package var isGone: Bool {
+    switch post {
+    case .unsent, .rejected, .absent: instances.allSatisfy(\.isProvedGone)
+    case .made: !instances.isEmpty && instances.allSatisfy(\.isProvedGone)
+    case .unknown, .unlikely: false
+    }
+  }
+}
+
+/// What is known of the one POST that asks for a machine.
+package enum Post: Codable, Equatable, Sendable {
+  /// No byte has left.
+  case unsent
+  /// It may have left and may have been executed: looked for by name, never posted again.
+  case unknown
+  /// Answered 4xx `provider_error`: two trusted lists without the name settle it (rulings 5).
+  case unlikely(unseenSince: Moment?)
+  case made
+  /// Refused for good: nothing was made.
+  case rejected
+  /// Looked for until the settle window had passed, in lists that could be trusted, and not there.
+  case absent
+}
+
+/// An instance that carries one of our names, and how far the proof of its end is.
+package struct MadeInstance: Codable, Equatable, Sendable {
+  package var id: String
+  /// GET has answered 2xx for this id: only then is a 404 news (rulings 6).
+  package var wasRead: Bool
+  /// First of the reads in a row that said it is gone.
+  package var goneSince: Moment?
+  /// One of those reads was a 404, so absence from a trusted list is needed too.
+  package var goneByAbsence: Bool
+  package var isProvedGone: Bool
+
+  package init(id: String) {
+    self.id = id
+    wasRead = false
+    goneByAbsence = false
+    isProvedGone = false
+  }
+}
+
+/// Where sshd of a machine listens, as the API says.
+package struct Address: Codable, Equatable, Sendable {
+  package var host: String
+  package var port: Int
+  /// nil when the API does not say.
+  package var user: String?
+
+  package init(host: String, port: Int, user: String?) {
+    self.host = host
+    self.port = port
+    self.user = user
+  }
+}
+
+/// The supervisor's exit record of one node.
+package struct CommandEnd: Codable, Equatable, Sendable {
+  package enum Phase: String, Codable, Sendable { case setup, command }
+  package enum Reason: String, Codable, Sendable { case exited, timedOut, stopped }
+  /// 128 + n for signal n.
+  package var code: Int
+  package var phase: Phase
+  package var reason: Reason
+
+  package init(code: Int, phase: Phase, reason: Reason) {
+    self.code = code
+    self.phase = phase
+    self.reason = reason
+  }
+}
+
+/// An attempt that is over and whose machines are proved gone.
+package struct PastAttempt: Codable, Equatable, Sendable {
+  package var number: Int
+  package var offering: Offering
+  package var names: [String]
+  package var instanceIDs: [String]
+  package var sentAt: Moment
+  package var releasedAt: Moment
+  package var outcome: Outcome
+
+  package init(_ attempt: Attempt, outcome: Outcome, releasedAt: Moment) {
+    number = attempt.number
+    offering = attempt.offering
+    names = attempt.machines.map(\.name)
+    instanceIDs = attempt.instanceIDs
+    sentAt = attempt.sentAt
+    self.releasedAt = releasedAt
+    self.outcome = outcome
+  }
+}

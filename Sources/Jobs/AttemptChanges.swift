@@ -1,0 +1,381 @@
+// The steps of JobState.swift on one attempt. Pure, and called from there only.
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// The windows of the create and delete protocols (rulings 3, 6, 7).
+package enum Window {
+  /// A POST that no trusted list shows until then was not executed, as far as `retry` is concerned.
+  package static let settle = Duration.seconds(60)
+  /// A name stays watched until then: a POST may be executed late.
+  package static let watch = Duration.seconds(24 * 3600)
+  /// Between the two reads of a proof.
+  package static let proof = Duration.seconds(2)
+  /// A DELETE that was accepted and shows no effect is sent again.
+  package static let deleteAgain = Duration.seconds(60)
+  /// A machine that the API calls active and nobody can reach is given up.
+  package static let unreachable = Duration.seconds(300)
+  /// The supervisor ends the command at `max_duration` by itself; the client steps in this much later.
+  package static let supervisorLead = Duration.seconds(5)
+  /// Reads in a row that must agree before a machine is believed to be failing.
+  package static let strikes = 2
+  /// Attempts that ended in 429 do not count as attempts, but they do end.
+  package static let rateLimitedAttempts = 20
+}
+
+extension Attempt {
+  static func planned(number: Int, at offering: Offering, in context: JobContext, now: Moment) -> Attempt {
+    let expiry = MachineName.expiry(sentAt: now, plan: context.plan, offering: offering)
+    let machines = (0..<context.plan.nodes).map { node in
+      Machine(
+        node: node,
+        name: MachineName(
+          owner: context.owner, job: context.id, attempt: number, node: node, expiry: expiry
+        ).text(label: context.plan.name))
+    }
+    return Attempt(number: number, offering: offering, machines: machines, sentAt: now)
+  }
+
+  /// A machine found in the cloud's list, of which only the name is known: nothing but its release is left to do.
+  package init(found id: String, named name: String, node: Int, number: Int, at now: Moment) {
+    var machine = Machine(node: node, name: name)
+    machine.take(.made(id: id))
+    let unknown = Offering(
+      id: "", instanceType: "", provider: "", region: "", deploymentType: "", available: false, hourlyPrice: 0,
+      pricePerGPUHour: 0)
+    self.init(number: number, offering: unknown, machines: [machine], sentAt: now)
+  }
+
+  private init(number: Int, offering: Offering, machines: [Machine], sentAt: Moment) {
+    self.number = number
+    self.offering = offering
+    self.machines = machines
+    self.sentAt = sentAt
+  }
+
+  /// After a crash or a cut nobody can say that a POST has not left.
+  var maybeSent: Attempt {
+    changing { attempt in
+      for index in attempt.machines.indices where attempt.machines[index].post == .unsent {
+        attempt.machines[index].post = .unknown
+      }
+    }
+  }
+
+  var isSettled: Bool { machines.allSatisfy { $0.post == .made } }
+
+  var reachable: Attempt { changing { $0.unreachableSince = nil } }
+
+  func launched(at now: Moment) -> Attempt {
+    changing {
+      $0.launchedAt = $0.launchedAt ?? now
+      $0.unreachableSince = nil
+    }
+  }
+
+  /// From now on `output_grace` runs.
+  func ending(at now: Moment) -> Attempt { changing { $0.endedAt = $0.endedAt ?? now } }
+
+  func ended(_ ends: [NodeEnd]) -> Attempt {
+    changing { attempt in
+      for end in ends {
+        guard case .ended(let record) = end.how else { continue }
+        attempt.machines[end.node].end = attempt.machines[end.node].end ?? record
+      }
+    }
+  }
+
+  func pinned(_ contacts: [Contact]) -> Attempt {
+    changing { attempt in
+      for (index, contact) in contacts.enumerated() {
+        attempt.machines[index].hostKey = contact.hostKey
+        attempt.machines[index].address?.user = contact.user
+      }
+      attempt.unreachableSince = nil
+    }
+  }
+
+  func changing(_ change: (inout Attempt) -> Void) -> Attempt {
+    var copy = self
+    change(&copy)
+    return copy
+  }
+}
+
+// MARK: - Reads while the machine is wanted
+
+extension Attempt {
+  func observed(_ observations: [Observation]) -> Attempt {
+    changing { attempt in
+      for (index, observation) in observations.enumerated() { attempt.machines[index].take(observation) }
+    }
+  }
+
+  func hasAddresses(_ observations: [Observation]) -> Bool {
+    observations.allSatisfy { if case .active = $0 { true } else { false } }
+  }
+
+  /// The reason to give up, once enough reads in a row agree.
+  func strikeOut(_ observations: [Observation]) -> String? {
+    for (machine, observation) in zip(machines, observations) where machine.strikes >= Window.strikes {
+      return "\(machine.id ?? machine.name) \(observation.asReason)"
+    }
+    return nil
+  }
+
+  /// Nobody could be reached, so the API was asked: gone by both signs is lost, everything else goes on.
+  func doubted(_ observations: [Observation], _ outcome: Outcome? = nil, else going: (Attempt) -> Phase) -> Phase {
+    let seen = observed(observations)
+    guard let why = seen.strikeOut(observations) else { return going(seen) }
+    let lost = Outcome.lost("the machine is gone: \(why)")
+    return .releasing(seen, outcome.map { $0.isOfJob ? lost : $0 } ?? lost)
+  }
+
+  mutating func noteUnreachable(_ wasConnected: Bool, at now: Moment) {
+    unreachableSince = wasConnected ? now : unreachableSince ?? now
+  }
+
+  func isGivenUp(at now: Moment, after limit: Duration = Window.unreachable) -> Bool {
+    unreachableSince.map { now - $0 >= limit } ?? false
+  }
+}
+
+extension Machine {
+  mutating func take(_ observation: Observation) {
+    switch observation {
+    case .active(let new):
+      address = Address(host: new.host, port: new.port, user: new.user ?? address?.user)
+      markRead()
+    case .notYet: markRead()
+    case .ending: strikes += 1
+    case .notFound: strikes += instances.first?.wasRead == true ? 1 : 0
+    case .unknown: break
+    }
+  }
+
+  private mutating func markRead() {
+    strikes = 0
+    if !instances.isEmpty { instances[0].wasRead = true }
+  }
+
+  mutating func take(_ answer: PostAnswer) {
+    switch answer {
+    case .made(let id):
+      post = .made
+      instances.append(MadeInstance(id: id))
+    case .notSent: post = .unsent
+    case .rejected: post = .rejected
+    case .unknown: post = .unknown
+    case .unlikely: post = .unlikely(unseenSince: nil)
+    case .untouched: break
+    }
+  }
+}
+
+extension Observation {
+  var asReason: String {
+    switch self {
+    case .ending(let status): "has the status \(status)"
+    case .notFound: "is not found any more"
+    case .active: "is active"
+    case .notYet(let status): "has the status \(status)"
+    case .unknown(let why): why
+    }
+  }
+}
+
+// MARK: - Looking for a name
+
+extension Attempt {
+  /// Takes every instance that carries one of our full names; the oldest, which stands first, is the adopted one.
+  func adopting(_ listing: Listing, at now: Moment) -> Attempt {
+    guard case .trusted(let listed) = listing else { return self }
+    return changing { attempt in
+      for index in attempt.machines.indices {
+        let name = attempt.machines[index].name
+        attempt.machines[index].adopt(listed.filter { $0.name == name }, sentAt: sentAt, at: now)
+      }
+    }
+  }
+}
+
+extension Machine {
+  mutating func adopt(_ found: [Listing.Listed], sentAt: Moment, at now: Moment) {
+    for one in found where !one.isDeleted && !instances.contains(where: { $0.id == one.id }) {
+      instances.append(MadeInstance(id: one.id))
+    }
+    switch post {
+    case .unsent, .made, .rejected, .absent: break
+    case .unknown:
+      if !instances.isEmpty { post = .made } else if now - sentAt >= Window.settle { post = .absent }
+    case .unlikely(nil):
+      post = instances.isEmpty ? .unlikely(unseenSince: now) : .made
+    case .unlikely(let since?):
+      if !instances.isEmpty { post = .made } else if now - since >= Window.proof { post = .absent }
+    }
+  }
+}
+
+// MARK: - The proof
+
+extension Attempt {
+  /// At least one instance has been read as gone: the proof only needs its second read.
+  var isVanishing: Bool {
+    machines.flatMap(\.instances).allSatisfy { $0.isProvedGone || $0.goneSince != nil }
+  }
+
+  func reading(_ reads: [InstanceRead], _ listing: Listing, at now: Moment) -> Attempt {
+    changing { attempt in
+      for index in attempt.machines.indices {
+        for place in attempt.machines[index].instances.indices {
+          let id = attempt.machines[index].instances[place].id
+          guard let read = reads.first(where: { $0.id == id }) else { continue }
+          attempt.machines[index].instances[place].take(read, listing, sentAt: sentAt, at: now)
+        }
+      }
+    }
+  }
+}
+
+extension MadeInstance {
+  mutating func take(_ read: InstanceRead, _ listing: Listing, sentAt: Moment, at now: Moment) {
+    switch read.how {
+    case .present:
+      wasRead = true
+      goneSince = nil
+      goneByAbsence = false
+    case .unknown: break
+    case .deleted:
+      wasRead = true
+      noteGone(listing, at: now)
+    case .notFound:
+      // Right after a create a 404 may only be a replica that has not heard of it yet.
+      guard wasRead || now - sentAt >= Window.settle else { return }
+      goneByAbsence = true
+      noteGone(listing, at: now)
+    }
+  }
+
+  private mutating func noteGone(_ listing: Listing, at now: Moment) {
+    guard let since = goneSince else { return goneSince = now }
+    guard now - since >= Window.proof else { return }
+    isProvedGone = !goneByAbsence || listing.isWithout(id)
+  }
+}
+
+extension Listing {
+  /// True when the list can be trusted and does not show `id` as alive.
+  func isWithout(_ id: String) -> Bool {
+    guard case .trusted(let listed) = self else { return false }
+    return !listed.contains { $0.id == id && !$0.isDeleted }
+  }
+}
+
+// MARK: - Time and money of an attempt
+
+extension Attempt {
+  /// USD per hour of all machines together.
+  package var hourlyPrice: Decimal { offering.hourlyPrice * Decimal(machines.count) }
+
+  func bootDeadline(in plan: JobPlan) -> Moment { sentAt + .seconds(plan.bootTimeout(for: offering)) }
+
+  func durationDeadline(in plan: JobPlan) -> (Moment, Deadline)? {
+    guard let limit = plan.limits.maxDuration, let launchedAt else { return nil }
+    return (launchedAt + .seconds(limit) + Window.supervisorLead, .duration)
+  }
+
+  /// USD from the POST until `end`, for the machines that were made. What the cloud bills while `creating` is not documented: it is counted.
+  package func cost(until end: Moment) -> Decimal {
+    let made = machines.count { $0.post == .made }
+    return Money.cost(of: end - sentAt, at: offering.hourlyPrice * Decimal(made))
+  }
+}
+
+extension PastAttempt {
+  package var cost: Decimal {
+    instanceIDs.isEmpty ? 0 : Money.cost(of: releasedAt - sentAt, at: offering.hourlyPrice * Decimal(instanceIDs.count))
+  }
+
+  var counts: Bool { outcome.retryAt == nil }
+}
+
+extension JobState {
+  /// USD of all attempts until `now`.
+  package func cost(at now: Moment) -> Decimal {
+    past.reduce(attempt?.cost(until: now) ?? 0) { $0 + $1.cost }
+  }
+}
+
+// MARK: - Outcomes from facts
+
+extension Outcome {
+  /// When the API said to come back.
+  package var retryAt: Moment? { if case .rateLimited(_, let moment) = self { moment } else { nil } }
+
+  static func unreached(_ why: String) -> Outcome {
+    .lost("the machine could not be reached for \(Int(Window.unreachable.seconds)) s: \(why)")
+  }
+
+  /// No offering is left after attempts that failed: what they failed of is the better answer.
+  func following(_ past: [PastAttempt]) -> Outcome {
+    guard case .noCapacity = self, let last = past.last?.outcome, last.retryAt == nil else { return self }
+    return last
+  }
+
+  /// A missing output is a warning after a failure, and fcrun's own failure after a success.
+  func judged(missing: [String]) -> Outcome {
+    guard isSuccess, !missing.isEmpty else { return self }
+    return .failed("the command succeeded, but these outputs are not there: \(missing.joined(separator: ", "))")
+  }
+
+  func judged(uncollected why: String) -> Outcome {
+    isSuccess ? .failed("the command succeeded, but its outputs could not be fetched: \(why)") : self
+  }
+
+  /// Interrupted while something on the machine was worth saving.
+  func needsSalvage(of attempt: Attempt) -> Bool {
+    if case .interrupted = self { attempt.launchedAt != nil } else { false }
+  }
+}
+
+extension CommandEnd {
+  func outcome(in plan: JobPlan) -> Outcome {
+    switch reason {
+    case .exited, .stopped: .exited(self)
+    case .timedOut: Deadline.duration.outcome(in: plan)
+    }
+  }
+}
+
+extension Deadline {
+  func outcome(in plan: JobPlan) -> Outcome {
+    switch self {
+    case .boot: .bootFailed("the machine was not usable when boot_timeout ended")
+    case .duration:
+      .outOfTime("max_duration of \(Durations.format(plan.limits.maxDuration ?? 0)) ran out")
+    case .budget: .outOfBudget("max_cost of $\(Money.exact(plan.limits.maxCost ?? 0)) ran out")
+    case .grace: .outOfTime("output_grace ran out")
+    }
+  }
+}
+
+extension PostAnswer {
+  var refusal: Outcome? { if case .rejected(let outcome) = self { outcome } else { nil } }
+}
+
+extension NodeEnd {
+  var loss: String? { if case .lost(let why) = how { why } else { nil } }
+}
+
+extension DeleteAnswer {
+  /// There is nothing more to ask for; whether it is true is for the proof.
+  var isTaken: Bool {
+    switch how {
+    case .accepted, .notFound: true
+    case .refused, .unknown: false
+    }
+  }
+}

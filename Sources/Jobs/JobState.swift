@@ -1,0 +1,602 @@
+// Every transition of a job is in this file; nothing else may change a state.
+// It is pure: the time comes in with the event, the plan with the context.
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Where a job stands, and what was tried before.
+package struct JobState: Codable, Equatable, Sendable {
+  package var phase: Phase
+  package var past: [PastAttempt]
+
+  package init(phase: Phase = .choosing, past: [PastAttempt] = []) {
+    self.phase = phase
+    self.past = past
+  }
+}
+
+/// The phases in the order of a life. Each carries only what is known to be true there.
+///
+/// The durable commit of a phase *is* the commit of the intent of its effect: what a phase asks for may have been
+/// done any number of times when a process finds it in the store.
+package enum Phase: Codable, Equatable, Sendable {
+  /// Nothing is rented. Nothing can be billed.
+  case choosing
+  /// The names are durable; a POST for each may have left. The only phase whose effect must not be repeated blindly.
+  case creating(Attempt)
+  /// At least one POST has an unknown outcome: its name is looked for in lists, and never posted again.
+  case settling(Attempt)
+  /// Every machine exists. Its price is read once more before anything else is spent on it.
+  case pricing(Attempt)
+  /// Billed, not usable yet.
+  case booting(Attempt)
+  /// The API says active; sshd may not be there yet, or not know the key yet.
+  case connecting(Attempt)
+  /// Host keys are pinned.
+  case uploading(Attempt)
+  /// The command may have been started, at most once: the supervisor's gate decides.
+  case launching(Attempt)
+  case running(Attempt)
+  /// The command is to end before its own end, for the reason the outcome gives.
+  case stopping(Attempt, Outcome)
+  /// The command is over on every node; logs are complete; outputs are not here yet.
+  case collecting(Attempt, Outcome)
+  /// The outcome is settled. All that remains is to be rid of the machines.
+  case releasing(Attempt, Outcome)
+  /// DELETE was sent before the logs and outputs were safe: what still comes is taken.
+  case salvaging(Attempt, Outcome)
+  /// DELETE was accepted, which proves nothing.
+  case proving(Attempt, Outcome)
+  /// Over. `kept` holds machines that the user asked to keep, and that go on costing.
+  case finished(Outcome, kept: Attempt?)
+}
+
+/// What a transition may know besides state and event.
+package struct JobContext: Codable, Equatable, Sendable {
+  package var id: String
+  /// Six characters that mark this installation in every name.
+  package var owner: String
+  package var plan: JobPlan
+
+  package init(id: String, owner: String, plan: JobPlan) {
+    self.id = id
+    self.owner = owner
+    self.plan = plan
+  }
+}
+
+/// What a phase asks the world to do. All but `create` may be asked for any number of times.
+package enum Effect: Equatable, Sendable {
+  case choose([PastAttempt])
+  case create(Attempt)
+  case look(Attempt)
+  case price(Attempt)
+  case observe(Attempt)
+  case reach(Attempt)
+  case upload(Attempt)
+  case launch(Attempt)
+  case follow(Attempt)
+  case stop(Attempt)
+  case collect(Attempt)
+  case delete(Attempt)
+  case salvage(Attempt)
+  case verify(Attempt)
+}
+
+/// What came of an effect, or came instead of it.
+package enum Event: Equatable, Sendable {
+  /// A process took the job from the store; what the last one was doing is not known.
+  case restarted
+  case chosen(Offering)
+  /// One for each machine of the attempt.
+  case posted([PostAnswer])
+  case listed(Listing)
+  /// nil: the price could not be read.
+  case priced(Offering?)
+  /// One for each machine of the attempt.
+  case observed([Observation])
+  /// One for each machine of the attempt.
+  case reached([Contact])
+  case uploaded
+  case launched
+  /// The nodes whose command is over, by rank.
+  case ended([NodeEnd])
+  case stopped([NodeEnd])
+  case collected(missing: [String])
+  /// No node can be reached; `wasConnected` when the connection was there and broke.
+  case unreachable(String, wasConnected: Bool)
+  case deleted([DeleteAnswer])
+  case salvaged
+  /// Reads of every instance, and a list in which siblings of our names would show.
+  case verified([InstanceRead], Listing)
+  /// This cannot go on, and trying again would not help.
+  case failed(Outcome)
+  case deadline(Deadline)
+  case cancelRequested
+  case interrupted(Signal)
+}
+
+package enum PostAnswer: Equatable, Sendable {
+  case made(id: String)
+  case notSent(String)
+  case rejected(Outcome)
+  case unknown(String)
+  /// 4xx with `provider_error`.
+  case unlikely(String)
+  /// The machine existed already, or was not asked for in this round.
+  case untouched
+}
+
+/// A list of instances, as far as it can be believed.
+package enum Listing: Equatable, Sendable {
+  /// HTTP 200, every element readable, and no instance missing that is known to live.
+  case trusted([Listed])
+  case unreadable(String)
+
+  package struct Listed: Equatable, Sendable {
+    package var id: String
+    package var name: String
+    package var isDeleted: Bool
+
+    package init(id: String, name: String, isDeleted: Bool) {
+      self.id = id
+      self.name = name
+      self.isDeleted = isDeleted
+    }
+  }
+}
+
+/// One machine as GET with `refresh=true` shows it.
+package enum Observation: Equatable, Sendable {
+  case active(Address)
+  /// Creating, restarting, active without an address, or a status nobody knows.
+  case notYet(status: String)
+  /// `error`, `deleting`, `deleted`.
+  case ending(status: String)
+  case notFound
+  /// The read failed: says nothing.
+  case unknown(String)
+}
+
+package struct Contact: Equatable, Sendable {
+  package var hostKey: String
+  package var user: String
+
+  package init(hostKey: String, user: String) {
+    self.hostKey = hostKey
+    self.user = user
+  }
+}
+
+package struct NodeEnd: Equatable, Sendable {
+  package enum How: Equatable, Sendable {
+    case ended(CommandEnd)
+    case lost(String)
+  }
+  package var node: Int
+  package var how: How
+
+  package init(node: Int, how: How) {
+    self.node = node
+    self.how = how
+  }
+}
+
+package struct DeleteAnswer: Equatable, Sendable {
+  package enum How: Equatable, Sendable { case accepted, notFound, refused(String), unknown(String) }
+  package var id: String
+  package var how: How
+
+  package init(id: String, how: How) {
+    self.id = id
+    self.how = how
+  }
+}
+
+package struct InstanceRead: Equatable, Sendable {
+  package enum How: Equatable, Sendable { case present(status: String), deleted, notFound, unknown(String) }
+  package var id: String
+  package var how: How
+
+  package init(id: String, how: How) {
+    self.id = id
+    self.how = how
+  }
+}
+
+package enum Deadline: Equatable, Sendable { case boot, duration, budget, grace }
+
+package struct IllegalTransition: Error, CustomStringConvertible {
+  package var state: JobState
+  package var event: Event
+  package var description: String { "a job that is \(state.word) cannot take the event \(event)" }
+}
+
+// MARK: - What to do next
+
+extension JobState {
+  package enum Next: Equatable, Sendable { case perform(Effect), done(Outcome, kept: Attempt?) }
+
+  /// What this state asks of the world: a function of the state and of how often it was asked in vain.
+  ///
+  /// Where a verb on the machine fails, every second try asks the API instead whether the machine is still there.
+  package func next(tries: Int = 0) -> Next {
+    let doubt = tries % 2 == 1
+    return switch phase {
+    case .choosing: .perform(.choose(past))
+    case .creating(let attempt): .perform(.create(attempt))
+    case .settling(let attempt): .perform(.look(attempt))
+    case .pricing(let attempt): .perform(.price(attempt))
+    case .booting(let attempt): .perform(.observe(attempt))
+    case .connecting(let attempt): .perform(tries % 6 == 5 ? .observe(attempt) : .reach(attempt))
+    case .uploading(let attempt): .perform(doubt ? .observe(attempt) : .upload(attempt))
+    case .launching(let attempt): .perform(doubt ? .observe(attempt) : .launch(attempt))
+    case .running(let attempt): .perform(doubt ? .observe(attempt) : .follow(attempt))
+    case .stopping(let attempt, _): .perform(doubt ? .observe(attempt) : .stop(attempt))
+    case .collecting(let attempt, _): .perform(doubt ? .observe(attempt) : .collect(attempt))
+    case .releasing(let attempt, _): .perform(doubt ? .verify(attempt) : .delete(attempt))
+    case .salvaging(let attempt, _): .perform(.salvage(attempt))
+    case .proving(let attempt, _): .perform(.verify(attempt))
+    case .finished(let outcome, let kept): .done(outcome, kept: kept)
+    }
+  }
+}
+
+// MARK: - Where an event leads
+
+extension JobState {
+  /// Where `event` leads from here.
+  ///
+  /// First what may happen anywhere, then each phase's own events. Whatever happens, an attempt is left only by way
+  /// of ``Phase/releasing(_:_:)`` or on the user's own wish to keep the machine.
+  /// - Throws: ``IllegalTransition`` for an event that this phase cannot meet; the state is unchanged then.
+  package func after(_ event: Event, in context: JobContext, at now: Moment) throws -> JobState {
+    switch event {
+    case .interrupted(let signal): return interrupted(.interrupted(signal), at: now)
+    case .cancelRequested: return cancelled(at: now)
+    case .failed(let outcome): return failed(outcome, at: now)
+    case .deadline(let deadline): return afterDeadline(deadline, in: context, at: now)
+    case .unreachable(let why, let wasConnected):
+      return unreachable(why, wasConnected: wasConnected, in: context, at: now)
+    case .observed(let observations): return try observed(observations, in: context, at: now)
+    case .restarted: return restarted()
+    case .chosen, .posted, .listed, .priced, .reached, .uploaded, .launched, .ended, .stopped, .collected, .deleted,
+      .salvaged, .verified:
+      return try progressed(event, in: context, at: now)
+    }
+  }
+
+  private func progressed(_ event: Event, in context: JobContext, at now: Moment) throws -> JobState {
+    switch (phase, event) {
+    case (.choosing, .chosen(let offering)):
+      with(.creating(.planned(number: past.count + 1, at: offering, in: context, now: now)))
+    case (.creating(let attempt), .posted(let answers)): posted(answers, in: attempt, at: now)
+    case (.settling(let attempt), .listed(let listing)): listed(listing, in: attempt, at: now)
+    case (.pricing(let attempt), .priced(let offering)): priced(offering, in: attempt, context: context)
+    case (.connecting(let attempt), .reached(let contacts)): with(.uploading(attempt.pinned(contacts)))
+    case (.uploading(let attempt), .uploaded): with(.launching(attempt.reachable))
+    case (.launching(let attempt), .launched): with(.running(attempt.launched(at: now)))
+    case (.running(let attempt), .ended(let ends)): ended(ends, in: attempt, context: context, at: now)
+    case (.stopping(let attempt, let outcome), .stopped(let ends)):
+      with(.collecting(attempt.reachable.ended(ends), outcome))
+    case (.collecting(let attempt, let outcome), .collected(let missing)):
+      leaving(attempt, outcome.judged(missing: missing), in: context)
+    case (.releasing(let attempt, let outcome), .deleted(let answers)):
+      deleted(answers, in: attempt, outcome, at: now)
+    case (.salvaging(let attempt, let outcome), .salvaged): with(.proving(attempt, outcome))
+    case (.releasing(let attempt, let outcome), .verified(let reads, let listing)),
+      (.proving(let attempt, let outcome), .verified(let reads, let listing)):
+      verified(reads, listing, in: attempt, outcome, context: context, at: now)
+    // A default over our own enums: all other pairs are one and the same answer, and a table test walks over them.
+    default: throw IllegalTransition(state: self, event: event)
+    }
+  }
+
+  private func with(_ phase: Phase) -> JobState { JobState(phase: phase, past: past) }
+}
+
+// MARK: - What may happen anywhere
+
+extension JobState {
+  /// A POST that was about to be sent may have been sent.
+  private func restarted() -> JobState {
+    guard case .creating(let attempt) = phase else { return self }
+    return with(.settling(attempt.maybeSent))
+  }
+
+  /// A signal: the machines go first, whatever can still be saved comes second (rulings 10).
+  private func interrupted(_ outcome: Outcome, at now: Moment) -> JobState {
+    switch phase {
+    case .choosing: with(.finished(outcome, kept: nil))
+    case .creating(let attempt): with(.releasing(attempt.maybeSent, outcome))
+    case .settling(let attempt), .pricing(let attempt), .booting(let attempt), .connecting(let attempt),
+      .uploading(let attempt), .launching(let attempt), .running(let attempt), .stopping(let attempt, _),
+      .collecting(let attempt, _):
+      with(.releasing(attempt, outcome))
+    case .releasing, .salvaging, .proving, .finished: self
+    }
+  }
+
+  /// `fcrun cancel`: the command is stopped and its outputs are fetched first, within `output_grace`.
+  private func cancelled(at now: Moment) -> JobState {
+    switch phase {
+    case .running(let attempt), .launching(let attempt): with(.stopping(attempt.ending(at: now), .cancelled))
+    case .finished(let outcome, let kept?): with(.releasing(kept, outcome))
+    case .stopping(let attempt, _): with(.stopping(attempt, .cancelled))
+    case .collecting, .choosing, .creating, .settling, .pricing, .booting, .connecting, .uploading, .releasing,
+      .salvaging, .proving, .finished:
+      interrupted(.cancelled, at: now)
+    }
+  }
+
+  private func failed(_ outcome: Outcome, at now: Moment) -> JobState {
+    switch phase {
+    case .choosing: with(.finished(past.isEmpty ? outcome : outcome.following(past), kept: nil))
+    case .stopping(let attempt, let reason), .collecting(let attempt, let reason):
+      with(.releasing(attempt, reason.isSuccess ? outcome : reason))
+    case .creating(let attempt): with(.releasing(attempt.maybeSent, outcome))
+    case .settling(let attempt), .pricing(let attempt), .booting(let attempt), .connecting(let attempt),
+      .uploading(let attempt), .launching(let attempt), .running(let attempt):
+      with(.releasing(attempt, outcome))
+    case .releasing, .proving, .finished: self
+    case .salvaging(let attempt, let outcome): with(.proving(attempt, outcome))
+    }
+  }
+
+  private func unreachable(_ why: String, wasConnected: Bool, in context: JobContext, at now: Moment) -> JobState {
+    switch phase {
+    case .uploading(var attempt):
+      attempt.noteUnreachable(wasConnected, at: now)
+      return attempt.isGivenUp(at: now) ? with(.releasing(attempt, .unreached(why))) : with(.uploading(attempt))
+    case .launching(var attempt):
+      attempt.noteUnreachable(wasConnected, at: now)
+      return attempt.isGivenUp(at: now) ? with(.releasing(attempt, .unreached(why))) : with(.launching(attempt))
+    case .running(var attempt):
+      attempt.noteUnreachable(wasConnected, at: now)
+      return attempt.isGivenUp(at: now) ? with(.releasing(attempt, .unreached(why))) : with(.running(attempt))
+    case .stopping(var attempt, let outcome):
+      attempt.noteUnreachable(wasConnected, at: now)
+      return with(.stopping(attempt, outcome))
+    case .collecting(var attempt, let outcome):
+      attempt.noteUnreachable(wasConnected, at: now)
+      guard attempt.isGivenUp(at: now, after: .seconds(context.plan.limits.outputGrace)) else {
+        return with(.collecting(attempt, outcome))
+      }
+      return with(.releasing(attempt, outcome.judged(uncollected: why)))
+    case .choosing, .creating, .settling, .pricing, .booting, .connecting, .releasing, .salvaging, .proving, .finished:
+      return self
+    }
+  }
+
+  private func observed(_ observations: [Observation], in context: JobContext, at now: Moment) throws -> JobState {
+    switch phase {
+    case .booting(let attempt):
+      let seen = attempt.observed(observations)
+      if let why = seen.strikeOut(observations) { return with(.releasing(seen, .bootFailed(why))) }
+      return with(seen.hasAddresses(observations) ? .connecting(seen) : .booting(seen))
+    case .connecting(let attempt):
+      let seen = attempt.observed(observations)
+      return with(seen.strikeOut(observations).map { .releasing(seen, .bootFailed($0)) } ?? .connecting(seen))
+    case .uploading(let attempt): return with(attempt.doubted(observations, else: Phase.uploading))
+    case .launching(let attempt): return with(attempt.doubted(observations, else: Phase.launching))
+    case .running(let attempt): return with(attempt.doubted(observations, else: Phase.running))
+    case .stopping(let attempt, let outcome):
+      return with(attempt.doubted(observations, outcome) { .stopping($0, outcome) })
+    case .collecting(let attempt, let outcome):
+      return with(attempt.doubted(observations, outcome) { .collecting($0, outcome) })
+    case .choosing, .creating, .settling, .pricing, .releasing, .salvaging, .proving, .finished:
+      throw IllegalTransition(state: self, event: .observed(observations))
+    }
+  }
+}
+
+// MARK: - Deadlines
+
+extension JobState {
+  /// The next moment at which something has run out, and what.
+  package func deadline(in context: JobContext) -> (at: Moment, what: Deadline)? {
+    switch phase {
+    case .choosing, .releasing, .salvaging, .proving, .finished: return nil
+    case .creating(let attempt), .settling(let attempt), .pricing(let attempt), .booting(let attempt),
+      .connecting(let attempt):
+      return earlier((attempt.bootDeadline(in: context.plan), .boot), budget(of: attempt, in: context.plan))
+    case .uploading(let attempt), .launching(let attempt):
+      return budget(of: attempt, in: context.plan)
+    case .running(let attempt):
+      return earlier(attempt.durationDeadline(in: context.plan), budget(of: attempt, in: context.plan))
+    case .stopping(let attempt, _), .collecting(let attempt, _):
+      return attempt.endedAt.map { ($0 + .seconds(context.plan.limits.outputGrace), .grace) }
+    }
+  }
+
+  private func earlier(_ one: (Moment, Deadline)?, _ other: (Moment, Deadline)?) -> (Moment, Deadline)? {
+    guard let one, let other else { return one ?? other }
+    return one.0 <= other.0 ? one : other
+  }
+
+  /// When `max_cost` is used up: what past attempts cost, and what this one's machines cost since their POST.
+  private func budget(of attempt: Attempt, in plan: JobPlan) -> (Moment, Deadline)? {
+    guard let cap = plan.limits.maxCost else { return nil }
+    let left = cap - past.reduce(0) { $0 + $1.cost }
+    return (attempt.sentAt + Money.duration(of: left, at: attempt.hourlyPrice), .budget)
+  }
+
+  private func afterDeadline(_ deadline: Deadline, in context: JobContext, at now: Moment) -> JobState {
+    switch phase {
+    case .choosing, .releasing, .salvaging, .proving, .finished: self
+    case .creating(let attempt), .settling(let attempt), .pricing(let attempt), .booting(let attempt),
+      .connecting(let attempt):
+      with(.releasing(attempt.maybeSent, deadline.outcome(in: context.plan)))
+    case .uploading(let attempt): with(.releasing(attempt, deadline.outcome(in: context.plan)))
+    case .launching(let attempt), .running(let attempt):
+      with(.stopping(attempt.ending(at: now), deadline.outcome(in: context.plan)))
+    case .stopping(let attempt, let outcome):
+      with(.releasing(attempt, outcome))
+    case .collecting(let attempt, let outcome):
+      with(.releasing(attempt, outcome.judged(uncollected: "the outputs did not come within output_grace")))
+    }
+  }
+}
+
+// MARK: - Creating and settling
+
+extension JobState {
+  private func posted(_ answers: [PostAnswer], in attempt: Attempt, at now: Moment) -> JobState {
+    var attempt = attempt
+    for (index, answer) in answers.enumerated() { attempt.machines[index].take(answer) }
+    return settled(attempt, refusal: answers.lazy.compactMap(\.refusal).first, at: now)
+  }
+
+  private func listed(_ listing: Listing, in attempt: Attempt, at now: Moment) -> JobState {
+    settled(attempt.adopting(listing, at: now), refusal: nil, at: now)
+  }
+
+  /// A refused or absent sibling ends the attempt for all: created all or none.
+  private func settled(_ attempt: Attempt, refusal: Outcome?, at now: Moment) -> JobState {
+    if let refusal { return with(.releasing(attempt, refusal)) }
+    if attempt.machines.contains(where: { $0.post == .absent }) {
+      return with(.releasing(attempt, .noCapacity("the cloud never showed a machine under the name it was asked for")))
+    }
+    if attempt.machines.contains(where: { $0.post == .unsent }) { return with(.creating(attempt)) }
+    return with(attempt.isSettled ? .pricing(attempt) : .settling(attempt))
+  }
+
+  /// What was created must still be what the plan allows (reliability.md fault 40).
+  private func priced(_ offering: Offering?, in attempt: Attempt, context: JobContext) -> JobState {
+    guard let offering else { return with(.booting(attempt)) }
+    var attempt = attempt
+    attempt.offering = offering
+    guard let why = context.plan.resources.priceRefusal(of: offering) else { return with(.booting(attempt)) }
+    return with(.releasing(attempt, .noCapacity(why)))
+  }
+}
+
+// MARK: - Running
+
+extension JobState {
+  /// The first failure decides, and ends the other nodes; success is the success of all.
+  private func ended(_ ends: [NodeEnd], in attempt: Attempt, context: JobContext, at now: Moment) -> JobState {
+    let attempt = attempt.reachable.ended(ends)
+    if let why = ends.lazy.compactMap(\.loss).first {
+      return with(.releasing(attempt, .lost(why)))
+    }
+    let failure = attempt.machines.lazy.compactMap(\.end).first { $0.code != 0 || $0.reason == .timedOut }
+    let isOver = attempt.machines.allSatisfy { $0.end != nil }
+    guard let failure else {
+      return with(isOver ? .collecting(attempt, .exited(attempt.machines[0].end!)) : .running(attempt))
+    }
+    let outcome = failure.outcome(in: context.plan)
+    if isOver { return with(.collecting(outcome.isOfJob ? attempt : attempt.ending(at: now), outcome)) }
+    return with(.stopping(attempt.ending(at: now), outcome))
+  }
+
+  /// The end of the work on the machines: they are given back, unless the user asked to keep them.
+  private func leaving(_ attempt: Attempt, _ outcome: Outcome, in context: JobContext) -> JobState {
+    let keeps =
+      switch context.plan.teardown {
+      case .always: false
+      case .onSuccess: !outcome.isSuccess
+      case .never: true
+      }
+    return with(keeps && !isRetried(outcome, after: past.count(where: \.counts) + 1, in: context.plan.retry) ? .finished(outcome, kept: attempt) : .releasing(attempt, outcome))
+  }
+}
+
+// MARK: - Giving back
+
+extension JobState {
+  private func deleted(_ answers: [DeleteAnswer], in attempt: Attempt, _ outcome: Outcome, at now: Moment) -> JobState {
+    var attempt = attempt
+    attempt.deleteAskedAt = now
+    guard answers.allSatisfy(\.isTaken) else { return self }
+    return with(outcome.needsSalvage(of: attempt) ? .salvaging(attempt, outcome) : .proving(attempt, outcome))
+  }
+
+  /// Towards the proof (rulings 6), never on a 2xx alone, on a list alone, or on giving up.
+  private func verified(
+    _ reads: [InstanceRead], _ listing: Listing, in attempt: Attempt, _ outcome: Outcome, context: JobContext,
+    at now: Moment
+  ) -> JobState {
+    let known = attempt.instanceIDs
+    let attempt = attempt.reading(reads, listing, at: now).adopting(listing, at: now)
+    if attempt.isGone { return released(attempt, outcome, in: context, at: now) }
+    if attempt.instanceIDs != known { return with(.releasing(attempt, outcome)) }
+    guard case .proving = phase else { return with(.releasing(attempt, outcome)) }
+    let isStale = attempt.deleteAskedAt.map { now - $0 >= Window.deleteAgain } ?? true
+    return with(isStale && !attempt.isVanishing ? .releasing(attempt, outcome) : .proving(attempt, outcome))
+  }
+
+  /// Proved gone: the next attempt, if the plan allows one, or the end.
+  private func released(_ attempt: Attempt, _ outcome: Outcome, in context: JobContext, at now: Moment) -> JobState {
+    let past = past + [PastAttempt(attempt, outcome: outcome, releasedAt: now)]
+    let mayRetry = isRetried(outcome, after: past.count(where: \.counts), in: context.plan.retry)
+    let mayWait = outcome.retryAt != nil && past.count < Window.rateLimitedAttempts
+    return JobState(phase: mayRetry || mayWait ? .choosing : .finished(outcome, kept: nil), past: past)
+  }
+}
+
+extension JobState {
+  private func isRetried(_ outcome: Outcome, after attempts: Int, in retry: Retry) -> Bool {
+    attempts < retry.attempts && outcome.isRetried(by: retry)
+  }
+}
+
+// MARK: - Words
+
+extension JobState {
+  /// The phase in one word, as `ps`, the store and docs/states.md spell it.
+  package var word: String {
+    switch phase {
+    case .choosing: "choosing"
+    case .creating: "creating"
+    case .settling: "settling"
+    case .pricing: "pricing"
+    case .booting: "booting"
+    case .connecting: "connecting"
+    case .uploading: "uploading"
+    case .launching: "launching"
+    case .running: "running"
+    case .stopping: "stopping"
+    case .collecting: "collecting"
+    case .releasing: "releasing"
+    case .salvaging: "salvaging"
+    case .proving: "proving"
+    case .finished: "finished"
+    }
+  }
+
+  /// The attempt under way, or kept.
+  package var attempt: Attempt? {
+    switch phase {
+    case .choosing: nil
+    case .creating(let attempt), .settling(let attempt), .pricing(let attempt), .booting(let attempt),
+      .connecting(let attempt), .uploading(let attempt), .launching(let attempt), .running(let attempt),
+      .stopping(let attempt, _), .collecting(let attempt, _), .releasing(let attempt, _), .salvaging(let attempt, _),
+      .proving(let attempt, _):
+      attempt
+    case .finished(_, let kept): kept
+    }
+  }
+
+  package var outcome: Outcome? {
+    switch phase {
+    case .choosing, .creating, .settling, .pricing, .booting, .connecting, .uploading, .launching, .running: nil
+    case .stopping(_, let outcome), .collecting(_, let outcome), .releasing(_, let outcome),
+      .salvaging(_, let outcome), .proving(_, let outcome), .finished(let outcome, _):
+      outcome
+    }
+  }
+
+  /// On the way out: nothing but time and the cloud's answer is needed any more.
+  package var isReleasing: Bool {
+    switch phase {
+    case .releasing, .salvaging, .proving: true
+    case .choosing, .creating, .settling, .pricing, .booting, .connecting, .uploading, .launching, .running, .stopping,
+      .collecting, .finished:
+      false
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import Jobs
+import Store
+
+/// Signals, cancel requests of other processes, and the clock.
+package struct LiveWakes: Wakes {
+  let signals: SignalInbox
+  let store: JobStore
+  let clock: any Clock
+
+  package init(signals: SignalInbox, store: JobStore, clock: any Clock) {
+    self.signals = signals
+    self.store = store
+    self.clock = clock
+  }
+
+  /// How often a request of another process is looked for.
+  private static let glance = Duration.milliseconds(300)
+
+  private enum Item: Sendable {
+    case event(Event?)
+    case wake(Wake)
+    case mercyOver
+    case nothing
+  }
+
+  package func run(
+    job: String, until deadline: Moment?, mercy: Duration, listensForCancel: Bool,
+    _ operation: @escaping @Sendable () async -> Event?
+  ) async -> (event: Event?, wake: Wake?) {
+    await withTaskGroup(of: Item.self) { group in
+      group.addTask { .event(await operation()) }
+      group.addTask { await signals.next().map { .wake(.signal($0)) } ?? .nothing }
+      if let deadline { group.addTask { await wait(until: deadline) } }
+      if listensForCancel { group.addTask { await cancelRequest(of: job) } }
+      return await gather(&group, mercy)
+    }
+  }
+
+  private func gather(_ group: inout TaskGroup<Item>, _ mercy: Duration) async -> (event: Event?, wake: Wake?) {
+    var event: Event?
+    var wake: Wake?
+    var isGivenUp = false
+    for await item in group {
+      switch item {
+      case .event(let answer):
+        event = isGivenUp ? nil : answer
+        group.cancelAll()
+      case .wake(let first) where wake == nil && !group.isCancelled:
+        wake = first
+        if mercy > .zero {
+          group.addTask { [clock] in
+            await clock.sleep(for: mercy)
+            return .mercyOver
+          }
+        } else {
+          isGivenUp = true
+          group.cancelAll()
+        }
+      case .wake(.signal(let signal)): wake = wake ?? .signal(signal)
+      case .mercyOver:
+        isGivenUp = isGivenUp || event == nil
+        group.cancelAll()
+      case .wake, .nothing: continue
+      }
+    }
+    return (event, wake)
+  }
+
+  private func wait(until deadline: Moment) async -> Item {
+    while clock.now() < deadline {
+      await clock.sleep(for: deadline - clock.now())
+      if Task.isCancelled { return .nothing }
+    }
+    return .wake(.deadline)
+  }
+
+  private func cancelRequest(of job: String) async -> Item {
+    while !Task.isCancelled {
+      if (try? store.isCancelRequested(job)) == true { return .wake(.cancelRequest) }
+      await clock.sleep(for: Self.glance)
+    }
+    return .nothing
+  }
+}

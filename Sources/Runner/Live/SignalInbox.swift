@@ -1,0 +1,88 @@
+import Dispatch
+import Jobs
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// The signals of this process: the first is an event for the driver, the second leaves at once.
+package final class SignalInbox: Sendable {
+  private struct Box {
+    var pending: Signal?
+    var first: Signal?
+    var waiter: CheckedContinuation<Signal?, Never>?
+    var sources: [any DispatchSourceSignal] = []
+    var leave: (@Sendable (Signal) -> Never)?
+  }
+  // DispatchSourceSignal is not Sendable: the sources are only kept alive here, and touched by nobody.
+  private let box = Mutex(Unchecked(Box()))
+
+  private struct Unchecked: @unchecked Sendable {
+    var value: Box
+    init(_ value: Box) { self.value = value }
+  }
+
+  package init() {}
+
+  /// Takes over SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE. `leave` is called at the second signal, in the handler
+  /// itself: a Task might never run while a thread of the pool is blocked.
+  package func open(leave: @escaping @Sendable (Signal) -> Never) {
+    _ = signal(SIGPIPE, SIG_IGN)
+    let sources = Signal.allCases.map { one in
+      _ = signal(one.rawValue, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: one.rawValue, queue: .global())
+      source.setEventHandler { [self] in took(one) }
+      source.resume()
+      return source
+    }
+    box.withLock {
+      $0.value.sources = sources
+      $0.value.leave = leave
+    }
+  }
+
+  /// The first signal, if one came.
+  package var first: Signal? { box.withLock { $0.value.first } }
+
+  /// Waits for a signal that nobody was told of; nil when the task is cancelled.
+  func next() async -> Signal? {
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let ready: Signal?? = box.withLock { box in
+          if let pending = box.value.pending {
+            box.value.pending = nil
+            return .some(pending)
+          }
+          if Task.isCancelled { return .some(nil) }
+          box.value.waiter = continuation
+          return nil
+        }
+        if let ready { continuation.resume(returning: ready) }
+      }
+    } onCancel: {
+      takeWaiter()?.resume(returning: nil)
+    }
+  }
+
+  private func takeWaiter() -> CheckedContinuation<Signal?, Never>? {
+    box.withLock { box in
+      defer { box.value.waiter = nil }
+      return box.value.waiter
+    }
+  }
+
+  private func took(_ signal: Signal) {
+    let isSecond = box.withLock { $0.value.first != nil }
+    if isSecond, let leave = box.withLock({ $0.value.leave }) { leave(signal) }
+    box.withLock {
+      $0.value.first = signal
+      if $0.value.waiter == nil { $0.value.pending = signal }
+    }
+    takeWaiter()?.resume(returning: signal)
+  }
+}

@@ -1,0 +1,215 @@
+// Creating machines and giving them back: both protocols of the cloud side stand here together, so that whoever
+// changes the one sees the other. Intent, windows and proof are JobState's; here is what is asked and what an answer is.
+
+import ForwardCompute
+import Jobs
+import Store
+
+extension World {
+  /// The plan's own order at first; later what the cloud offers now, without what has failed while others remain.
+  func choose(after past: [PastAttempt], for job: JobRecord) async -> Event {
+    if past.isEmpty, let first = job.arrangement.candidates.first { return .chosen(first) }
+    do {
+      let offerings = try await api.computeOfferings().map(Offering.init)
+      let plan = job.context.plan
+      let ranking = Matching.rank(offerings, for: plan.resources, volumes: try await volumes(of: job))
+      let blamed = Set(past.filter(\.outcome.blamesOffering).map(\.offering.id))
+      guard let next = ranking.candidates.first(where: { !blamed.contains($0.id) }) ?? ranking.candidates.first else {
+        return .failed(.noCapacity("no offering fits any more; try: fcrun plan, or widen resources"))
+      }
+      return .chosen(next)
+    } catch {
+      return .failed(error.outcome)
+    }
+  }
+
+  private func volumes(of job: JobRecord) async throws(APIError) -> [AttachedVolume] {
+    guard !job.arrangement.volumeIDs.isEmpty else { return [] }
+    let wanted = Set(job.arrangement.volumeIDs)
+    return try await api.volumes().filter { wanted.contains($0.id) }.map(AttachedVolume.init)
+  }
+}
+
+// MARK: - Create
+
+extension World {
+  /// One POST for each name that has none yet. The intent is durable: the state that asks for this was committed.
+  func create(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    .posted(
+      await each(attempt.machines) { machine in
+        guard machine.post == .unsent else { return .untouched }
+        return postAnswer(await api.createInstance(job.request(for: machine, in: attempt)))
+      })
+  }
+
+  private func postAnswer(_ creation: Creation) -> PostAnswer {
+    switch creation {
+    case .created(let id, _): .made(id: id)
+    case .notSent(let error): .notSent(error.sentence)
+    case .rejected(let error): .rejected(error.refusal)
+    case .rateLimited(let error, let after):
+      .rejected(.rateLimited(error.sentence, retryAt: clock.now() + (after ?? .seconds(10))))
+    case .ambiguous(let error): error.isUnlikelyToHaveCreated ? .unlikely(error.sentence) : .unknown(error.sentence)
+    }
+  }
+
+  /// The price of what exists now: the instance itself does not say it.
+  func price(_ attempt: Attempt) async -> Event {
+    do {
+      return .priced(Offering(try await api.computeOffering(attempt.offering.id)))
+    } catch {
+      narrator.tell(.warning(job: "", "the price could not be read again: \(error.sentence)"))
+      return .priced(nil)
+    }
+  }
+
+  func observe(_ attempt: Attempt) async -> [Observation] {
+    await each(attempt.machines) { machine in
+      guard let id = machine.id else { return .unknown("no id yet") }
+      do throws(APIError) {
+        return Observation(try await api.instance(id, refresh: true))
+      } catch {
+        return error.isNotFound ? .notFound : .unknown(error.sentence)
+      }
+    }
+  }
+}
+
+// MARK: - Look and give back
+
+extension World {
+  /// A list is believed when it is readable and shows what is known to live (reliability.md b.3, "trusted list").
+  func list(expecting attempt: Attempt) async -> Listing {
+    do {
+      let instances = try await api.instances()
+      let shown = Set(instances.map(\.id))
+      let canaries = attempt.machines.flatMap(\.instances).filter { $0.wasRead && $0.goneSince == nil }
+      if let missing = canaries.first(where: { !shown.contains($0.id) }) {
+        return .unreadable("it does not show \(missing.id), which lives")
+      }
+      return .trusted(instances.oldestFirst.map(Listing.Listed.init))
+    } catch {
+      return .unreadable(error.sentence)
+    }
+  }
+
+  /// Sends DELETE for every instance that is not proved gone.
+  func delete(_ attempt: Attempt) async -> Event {
+    let ids = attempt.unproved
+    var answers: [DeleteAnswer] = []
+    for id in ids { answers.append(DeleteAnswer(id: id, how: await delete(id))) }
+    return .deleted(answers)
+  }
+
+  func delete(_ id: String) async -> DeleteAnswer.How {
+    do {
+      try await api.deleteInstance(id)
+      return .accepted
+    } catch {
+      if error.isNotFound { return .notFound }
+      return error.isRefusal ? .refused(error.sentence) : .unknown(error.sentence)
+    }
+  }
+
+  /// Reads each instance back, then lists once: the list shows siblings that a second execution of our POST made.
+  func verify(_ attempt: Attempt) async -> Event {
+    var reads: [InstanceRead] = []
+    for id in attempt.unproved { reads.append(InstanceRead(id: id, how: await read(id))) }
+    return .verified(reads, await list(expecting: attempt.changed(by: reads)))
+  }
+
+  func read(_ id: String) async -> InstanceRead.How {
+    do {
+      let instance = try await api.instance(id, refresh: true)
+      return instance.status == .deleted ? .deleted : .present(status: instance.status.rawValue)
+    } catch {
+      return error.isNotFound ? .notFound : .unknown(error.sentence)
+    }
+  }
+}
+
+extension Attempt {
+  fileprivate var unproved: [String] {
+    machines.flatMap(\.instances).filter { !$0.isProvedGone }.map(\.id)
+  }
+
+  /// What was just read as gone is no canary.
+  fileprivate func changed(by reads: [InstanceRead]) -> Attempt {
+    var copy = self
+    let alive = Set(reads.compactMap { if case .present(let status) = $0.how, status != "deleting" { $0.id } else { nil } })
+    for machine in copy.machines.indices {
+      copy.machines[machine].instances = copy.machines[machine].instances.filter { alive.contains($0.id) }
+    }
+    return copy
+  }
+}
+
+// MARK: - Requests and answers in Jobs' words
+
+extension JobRecord {
+  fileprivate func request(for machine: Machine, in attempt: Attempt) -> CreateInstance {
+    CreateInstance(
+      name: machine.name, offeringID: attempt.offering.id, sshKeyID: arrangement.sshKeyID,
+      volumeIDs: arrangement.volumeIDs, envs: context.plan.envs.map { EnvironmentVariable(name: $0.name, value: $0.value) })
+  }
+}
+
+extension Sequence<Instance> {
+  /// By `created`, then as listed; one that does not say when comes last.
+  fileprivate var oldestFirst: [Instance] {
+    enumerated().sorted { left, right in
+      let (one, other) = (left.element.created ?? "~", right.element.created ?? "~")
+      return one == other ? left.offset < right.offset : one < other
+    }.map(\.element)
+  }
+}
+
+extension Listing.Listed {
+  fileprivate init(_ instance: Instance) {
+    self.init(id: instance.id, name: instance.name, isDeleted: instance.status == .deleted)
+  }
+}
+
+extension Observation {
+  init(_ instance: Instance) {
+    switch instance.status {
+    case .active:
+      self =
+        instance.ip.map { .active(Address(host: $0, port: instance.sshPort, user: instance.sshUser)) }
+        ?? .notYet(status: "active, without an address")
+    case .error, .deleting, .deleted: self = .ending(status: instance.status.rawValue)
+    default: self = .notYet(status: instance.status.rawValue)  // creating, restarting, and what nobody knows yet
+    }
+  }
+}
+
+extension APIError {
+  /// A sentence for people; never the token.
+  var sentence: String { description }
+
+  var isNotFound: Bool { status == 404 }
+
+  /// An answer that will not change by asking again at once: not authorised, not allowed, not now.
+  var isRefusal: Bool { status.map { (400..<500).contains($0) && $0 != 429 } ?? false }
+
+  /// Rulings 5: 4xx with `provider_error`.
+  var isUnlikelyToHaveCreated: Bool { type == .providerError && isRefusal }
+
+  /// What a definite refusal of a POST means for the job.
+  var refusal: Outcome {
+    switch type {
+    case .some(.authenticationError), .some(.unauthorized), .some(.forbidden), .some(.insufficientBalance):
+      .unauthorized(sentence)
+    default: .noCapacity(sentence)
+    }
+  }
+
+  /// What a read that stays impossible means for the job.
+  var outcome: Outcome {
+    switch (kind, status) {
+    case (.notConfigured, _): .notConfigured(sentence)
+    case (_, 401?), (_, 403?), (_, 402?): .unauthorized(sentence)
+    default: .failed(sentence)
+    }
+  }
+}

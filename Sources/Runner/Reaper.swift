@@ -1,0 +1,127 @@
+import ForwardCompute
+import Jobs
+import Store
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Finds machines of ours that nobody drives, from the cloud's list alone, and gives them back with the driver's own proof.
+package struct Reaper: Sendable {
+  let world: World
+  let owner: String
+
+  package init(world: World, owner: String) {
+    self.world = world
+    self.owner = owner
+  }
+
+  /// What is known locally about a name's job.
+  package enum Standing: Sendable, Equatable {
+    case driven
+    case resumable
+    case kept
+    case over
+    case unknown
+  }
+
+  package struct Request: Sendable {
+    /// Instance ids, names or job ids that are taken whatever their deadline is.
+    package var named: [String]
+    /// Takes machines without a deadline, too, when they are older than this.
+    package var older: Duration?
+    /// Also machines of other installations of the same account, past their deadline only.
+    package var anyOwner: Bool
+
+    package init(named: [String], older: Duration?, anyOwner: Bool) {
+      self.named = named
+      self.older = older
+      self.anyOwner = anyOwner
+    }
+  }
+
+  package struct Finding: Sendable {
+    package var instance: Instance
+    package var name: MachineName
+    package var verdict: Verdict
+
+    package enum Verdict: Sendable, Equatable {
+      case leave(String)
+      case take(String)
+    }
+  }
+
+  /// Every live instance that carries a name of ours, and what is to become of it.
+  /// - Throws: `APIError` when the list cannot be had, or cannot be believed.
+  package func survey(
+    _ request: Request, standing: (_ job: String) -> Standing
+  ) async throws(APIError) -> [Finding] {
+    let now = world.clock.now()
+    return try await world.api.instances().compactMap { instance in
+      guard instance.status != .deleted, let name = MachineName(instance.name) else { return nil }
+      let verdict = judge(instance, name, request, standing(name.job), at: now)
+      return Finding(instance: instance, name: name, verdict: verdict)
+    }
+  }
+
+  private func judge(
+    _ instance: Instance, _ name: MachineName, _ request: Request, _ standing: Standing, at now: Moment
+  ) -> Finding.Verdict {
+    if request.named.contains(where: { [instance.id, instance.name, name.job].contains($0) }) {
+      return standing == .driven ? .leave("a running fcrun drives it; try: fcrun cancel \(name.job)") : .take("named")
+    }
+    guard request.named.isEmpty else { return .leave("not named") }
+    if name.owner != owner {
+      guard request.anyOwner else { return .leave("another installation's (--owner any)") }
+      return name.isExpired(at: now) ? .take("past its deadline") : .leave("another installation's, before its deadline")
+    }
+    if standing == .driven { return .leave("a running fcrun drives it") }
+    if name.isExpired(at: now) { return .take("past its deadline") }
+    return unexpired(instance, standing, request, at: now)
+  }
+
+  private func unexpired(
+    _ instance: Instance, _ standing: Standing, _ request: Request, at now: Moment
+  ) -> Finding.Verdict {
+    let age = instance.createdAt.map { now - Moment(milliseconds: Int64($0.timeIntervalSince1970 * 1000)) }
+    if let older = request.older, let age, age >= older { return .take("older than \(Int(older.seconds)) s") }
+    return switch standing {
+    case .over: .take("its job is over")
+    case .unknown: (age ?? .zero) > Window.settle ? .take("no job of this installation") : .leave("younger than a minute")
+    case .resumable: .leave("its job can go on; try: fcrun resume")
+    case .kept: .leave("kept on the user's wish")
+    case .driven: .leave("a running fcrun drives it")
+    }
+  }
+
+  /// Reads it once more, deletes it, and proves that it is gone: the driver's release, without a job.
+  /// - Returns: false when the proof did not come; a machine may still be billing.
+  package func take(_ finding: Finding) async throws -> Bool {
+    guard case .present = await world.read(finding.instance.id) else { return true }
+    let record = finding.releaseOnly(owner: owner, at: world.clock.now())
+    return try await Driver(world: world, journal: NoJournal(record: record)).run(record).outcome != nil
+  }
+}
+
+/// For a release that no store knows of.
+private struct NoJournal: Journal {
+  let record: JobRecord
+
+  func job(_ id: String) throws(StoreError) -> JobRecord { record }
+  func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {}
+}
+
+extension Reaper.Finding {
+  fileprivate func releaseOnly(owner: String, at now: Moment) -> JobRecord {
+    let plan = JobPlan(name: "reap", file: "", root: "", resources: Resources(), command: .argv([]), retry: Retry(on: []))
+    let attempt = Attempt(found: instance.id, named: instance.name, node: name.node, number: name.attempt, at: now)
+    return JobRecord(
+      context: JobContext(id: name.job, owner: owner, plan: plan),
+      arrangement: Arrangement(
+        baseURL: "", isLocal: false, accountFingerprint: "", accountOwner: nil, sshKeyID: nil, key: .file(path: ""),
+        candidates: [], volumeIDs: []),
+      state: JobState(phase: .releasing(attempt, .cancelled)), epoch: 0, createdAt: now, updatedAt: now)
+  }
+}

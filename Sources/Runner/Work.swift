@@ -1,0 +1,295 @@
+// What is done on the machines once they are reached: upload, launch, follow, stop, collect.
+
+import ForwardCompute
+import Jobs
+import Remote
+import Store
+
+extension World {
+  /// Marks a refused key in a failure's text: the pace after it is slower.
+  static let notAuthenticated = "not authenticated: "
+
+  func reach(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    let answers = await each(attempt.machines) { machine in await hosts.connect(job.link(to: machine)) }
+    var contacts: [Contact] = []
+    for answer in answers {
+      switch answer {
+      case .success(let connected): contacts.append(Contact(hostKey: connected.hostKey, user: connected.user))
+      case .failure(let failure): return failure.event
+      }
+    }
+    return .reached(contacts)
+  }
+
+  func upload(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    let answers = await each(attempt.machines) { machine in
+      await ask(.upload(job.upload(for: machine, in: attempt)), of: machine, in: attempt, for: job)
+    }
+    return answers.firstFailure ?? .uploaded
+  }
+
+  func launch(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    if let missing = job.context.plan.secrets.first(where: { secrets.value(of: $0) == nil }) {
+      return .failed(.notConfigured("the secret \(missing) is not in the environment; set it and submit again"))
+    }
+    let answers = await each(attempt.machines) { machine in
+      await ask(.launch(launchRequest(on: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
+    }
+    return answers.firstFailure ?? answers.firstLoss ?? .launched
+  }
+
+  func stop(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    let answers = await each(attempt.unended) { machine in
+      let stop = Stop(control: job.control(of: attempt), grace: Self.graceBeforeKill)
+      let stopped = await ask(.stop(stop), of: machine, in: attempt, for: job)
+      guard case .status = stopped else { return (machine.node, stopped) }
+      return (machine.node, await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job))
+    }
+    return answers.map(\.1).firstFailure ?? .stopped(answers.compactMap { NodeEnd(node: $0.0, $0.1) })
+  }
+
+  /// Outputs of every node; those of node 0 land where the spec says, the others' beside them in `node-<rank>/`.
+  func collect(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    let answers = await each(attempt.machines) { machine in
+      await ask(.collect(collectRequest(on: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
+    }
+    if let failure = answers.firstFailure { return failure }
+    guard case .transferred(let first)? = answers.first else { return .collected(missing: []) }
+    return .collected(missing: first.missing)
+  }
+
+  /// After a DELETE that came first: what still comes of logs and outputs is taken, for a short while.
+  func salvage(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await clock.sleep(for: Pace.salvage) }
+      group.addTask {
+        _ = await each(attempt.machines) { machine in
+          let request = collectRequest(on: machine, in: attempt, for: job)
+          return await ask(.collect(request), of: machine, in: attempt, for: job)
+        }
+      }
+      await group.next()
+      group.cancelAll()
+    }
+    return .salvaged
+  }
+
+  private static let graceBeforeKill = 10.0
+
+  func ask(_ verb: Request.Verb, of machine: Machine, in attempt: Attempt, for job: JobRecord) async
+    -> WorkerEvent.Kind
+  {
+    let narrator = narrator
+    let (id, number, node, word) = (job.id, attempt.number, machine.node, verb.word)
+    return await hosts.perform(verb, on: job.link(to: machine)) { kind in
+      switch kind {
+      case .progress(let progress): narrator.tell(.progress(job: id, verb: word, node: node, progress))
+      case .log(let growth): narrator.tell(.logGrew(job: id, attempt: number, node: node, growth))
+      case .connected, .executed, .transferred, .status, .failed: break
+      }
+    }
+  }
+}
+
+// MARK: - Following
+
+extension World {
+  /// Until every node's command is over, or the first one fails, or none can be followed.
+  func follow(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    let running = attempt.unended
+    guard asksNodesAtOnce, running.count > 1 else { return await followInOrder(running, attempt, for: job) }
+    return await withTaskGroup(of: (Int, WorkerEvent.Kind).self) { group in
+      for machine in running {
+        group.addTask {
+          let request = followRequest(on: machine, in: attempt, for: job)
+          return (machine.node, await ask(request, of: machine, in: attempt, for: job))
+        }
+      }
+      var ends: [NodeEnd] = []
+      for await (node, answer) in group {
+        if case .failed(let failure) = answer {
+          group.cancelAll()
+          return ends.isEmpty ? failure.event : .ended(ends)
+        }
+        if let end = NodeEnd(node: node, answer) { ends.append(end) }
+        if ends.last?.isFailure == true { group.cancelAll() }
+        if ends.last?.isFailure == true { return .ended(ends) }
+      }
+      return .ended(ends)
+    }
+  }
+
+  private func followInOrder(_ machines: [Machine], _ attempt: Attempt, for job: JobRecord) async -> Event {
+    var ends: [NodeEnd] = []
+    for machine in machines {
+      let request = followRequest(on: machine, in: attempt, for: job)
+      let answer = await ask(request, of: machine, in: attempt, for: job)
+      if case .failed(let failure) = answer { return ends.isEmpty ? failure.event : .ended(ends) }
+      if let end = NodeEnd(node: machine.node, answer) { ends.append(end) }
+      if ends.last?.isFailure == true { break }
+    }
+    return .ended(ends)
+  }
+
+  private func followRequest(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> Request.Verb {
+    let logs = folder(job.id) + "/attempt-\(attempt.number)/node-\(machine.node)"
+    return .follow(
+      Follow(
+        control: job.control(of: attempt), stdout: logs + "/stdout.log", stderr: logs + "/stderr.log",
+        mask: job.context.plan.secrets.compactMap(secrets.value).filter { !$0.isEmpty }))
+  }
+}
+
+// MARK: - Requests
+
+extension World {
+  private func launchRequest(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> Launch {
+    let plan = job.context.plan
+    return Launch(
+      control: job.control(of: attempt), workdir: job.workdir,
+      environment: environment(on: machine, in: attempt, for: job), setup: plan.setup, command: plan.command.remote,
+      maxDuration: plan.limits.maxDuration.map(Double.init), grace: Self.graceBeforeKill)
+  }
+
+  /// fcrun's own variables, then the user's: a user's own value always wins.
+  private func environment(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> [Launch.Variable] {
+    let plan = job.context.plan
+    let hosts = attempt.machines.map { $0.address?.host ?? "" }
+    let own = [
+      ("FCRUN_JOB_ID", job.id), ("FCRUN_JOB_NAME", job.name), ("FCRUN_ATTEMPT", "\(attempt.number)"),
+      ("FCRUN_NODE_RANK", "\(machine.node)"), ("FCRUN_NUM_NODES", "\(attempt.machines.count)"),
+      ("FCRUN_NODE_IPS", hosts.joined(separator: "\n")), ("FCRUN_HEAD_IP", hosts.first ?? ""),
+      ("FCRUN_NODE_IP", machine.address?.host ?? ""), ("FCRUN_GPUS_PER_NODE", "\(attempt.offering.numGPUs ?? 0)"),
+    ]
+    let users = plan.envs.map { ($0.name, $0.value) } + plan.secrets.map { ($0, secrets.value(of: $0) ?? "") }
+    let taken = Set(users.map(\.0))
+    return (own.filter { !taken.contains($0.0) } + users).map { Launch.Variable(name: $0.0, value: $0.1) }
+  }
+
+  private func collectRequest(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> Collect {
+    let plan = job.context.plan
+    let place = machine.node == 0 ? plan.root : plan.root + "/node-\(machine.node)"
+    return Collect(
+      control: job.control(of: attempt), workdir: job.workdir, outputs: plan.outputs.map(\.remote),
+      outputFolder: "\(plan.name)-outputs", root: place,
+      partial: plan.root + "/.fcrun-partial-\(job.id)-\(machine.node)")
+  }
+}
+
+extension JobRecord {
+  /// Records of the supervisor: one folder for each attempt, outside the workdir.
+  func control(of attempt: Attempt) -> String { "~/.fcrun/\(id)/a\(attempt.number)" }
+
+  var workdir: String { context.plan.workdir ?? "~/fcrun/\(id)" }
+
+  package func link(to machine: Machine) -> Link {
+    let told = context.plan.sshUser ?? machine.address?.user
+    return Link(
+      machine: machine.name, host: machine.address?.host ?? "", port: machine.address?.port ?? 22,
+      users: told.map { [$0] } ?? ["root", "ubuntu"], pin: machine.hostKey, key: arrangement.key,
+      timeout: .seconds(20))
+  }
+
+  fileprivate func upload(for machine: Machine, in attempt: Attempt) -> Upload {
+    Upload(control: control(of: attempt), workdir: workdir, sources: context.plan.files.map(\.remote))
+  }
+}
+
+extension JobPlan.FilePlan {
+  fileprivate var remote: Upload.Source {
+    Upload.Source(source: source, destination: destination, exclude: exclude)
+  }
+}
+
+extension JobPlan.OutputPlan {
+  fileprivate var remote: Collect.Output { Collect.Output(source: source, destination: destination) }
+}
+
+extension Command {
+  fileprivate var remote: Launch.Command {
+    switch self {
+    case .script(let text): .script(text)
+    case .argv(let words): .argv(words)
+    }
+  }
+}
+
+extension Attempt {
+  fileprivate var unended: [Machine] { machines.filter { $0.end == nil } }
+}
+
+// MARK: - Answers in Jobs' words
+
+extension Sequence<WorkerEvent.Kind> {
+  fileprivate var firstFailure: Event? {
+    lazy.compactMap { if case .failed(let failure) = $0 { failure.event } else { nil } }.first
+  }
+
+  fileprivate var firstLoss: Event? {
+    lazy.compactMap { if case .status(.lost(let why)) = $0 { Event.failed(.lost(why)) } else { nil } }.first
+  }
+}
+
+extension NodeEnd {
+  fileprivate init?(node: Int, _ answer: WorkerEvent.Kind) {
+    switch answer {
+    case .status(.exited(let record)): self.init(node: node, how: .ended(CommandEnd(record)))
+    case .status(.lost(let why)): self.init(node: node, how: .lost(why))
+    case .status(.notBegun): self.init(node: node, how: .lost("the machine has no record of the command any more"))
+    case .status(.running), .progress, .log, .connected, .executed, .transferred, .failed: return nil
+    }
+  }
+
+  fileprivate var isFailure: Bool {
+    switch how {
+    case .ended(let end): end.code != 0 || end.reason != .exited
+    case .lost: true
+    }
+  }
+}
+
+extension CommandEnd {
+  fileprivate init(_ record: ExitRecord) {
+    let phase: Phase =
+      switch record.phase {
+      case .setup: .setup
+      case .command: .command
+      }
+    let reason: Reason =
+      switch record.ending {
+      case .exited: .exited
+      case .timedOut: .timedOut
+      case .stopped: .stopped
+      }
+    self.init(code: record.code, phase: phase, reason: reason)
+  }
+}
+
+extension Failure {
+  /// What a verb's failure means: try again, or the end.
+  var event: Event {
+    switch kind {
+    case .refused, .timedOut, .cancelled: .unreachable(message, wasConnected: false)
+    case .dropped: .unreachable(message, wasConnected: true)
+    case .notAuthenticated: .unreachable(World.notAuthenticated + message, wasConnected: false)
+    case .keyUnusable: .failed(.notConfigured(message))
+    case .hostKeyChanged, .local, .remote, .integrity, .badRequest: .failed(.failed(message))
+    }
+  }
+}
+
+extension Request.Verb {
+  var word: String {
+    switch self {
+    case .connect: "connect"
+    case .exec: "exec"
+    case .upload: "upload"
+    case .launch: "launch"
+    case .status: "status"
+    case .follow: "follow"
+    case .stop: "stop"
+    case .collect: "collect"
+    case .cancel: "cancel"
+    }
+  }
+}

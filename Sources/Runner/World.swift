@@ -1,0 +1,70 @@
+import ForwardCompute
+import Jobs
+import Remote
+import Store
+
+/// Performs effects on the ports. Knows how to ask; what an answer means is JobState's to say.
+package struct World: Sendable {
+  package var api: any ForwardComputeAPI
+  package var clock: any Clock
+  package var entropy: any Entropy
+  package var hosts: any Hosts
+  package var wakes: any Wakes
+  package var secrets: any Secrets
+  package var narrator: any Narrator
+  /// Folder of a job's own files, see docs/architecture.md "On disk".
+  package var folder: @Sendable (_ job: String) -> String
+  /// Nodes are asked at once, or in order where the order of everything must follow from a seed.
+  package var asksNodesAtOnce: Bool
+
+  package init(
+    api: any ForwardComputeAPI, clock: any Clock, entropy: any Entropy, hosts: any Hosts, wakes: any Wakes,
+    secrets: any Secrets, narrator: any Narrator, folder: @escaping @Sendable (_ job: String) -> String,
+    asksNodesAtOnce: Bool = true
+  ) {
+    self.api = api
+    self.clock = clock
+    self.entropy = entropy
+    self.hosts = hosts
+    self.wakes = wakes
+    self.secrets = secrets
+    self.narrator = narrator
+    self.folder = folder
+    self.asksNodesAtOnce = asksNodesAtOnce
+  }
+
+  /// Never throws: a failure is an event like any other.
+  func perform(_ effect: Effect, for job: JobRecord) async -> Event {
+    switch effect {
+    case .choose(let past): await choose(after: past, for: job)
+    case .create(let attempt): await create(attempt, for: job)
+    case .look(let attempt): .listed(await list(expecting: attempt))
+    case .price(let attempt): await price(attempt)
+    case .observe(let attempt): .observed(await observe(attempt))
+    case .reach(let attempt): await reach(attempt, for: job)
+    case .upload(let attempt): await upload(attempt, for: job)
+    case .launch(let attempt): await launch(attempt, for: job)
+    case .follow(let attempt): await follow(attempt, for: job)
+    case .stop(let attempt): await stop(attempt, for: job)
+    case .collect(let attempt): await collect(attempt, for: job)
+    case .delete(let attempt): await delete(attempt)
+    case .salvage(let attempt): await salvage(attempt, for: job)
+    case .verify(let attempt): await verify(attempt)
+    }
+  }
+
+  /// Asks for each machine, answers in the order of the nodes.
+  func each<Answer: Sendable>(
+    _ machines: [Machine], _ ask: @escaping @Sendable (Machine) async -> Answer
+  ) async -> [Answer] {
+    guard asksNodesAtOnce, machines.count > 1 else {
+      var answers: [Answer] = []
+      for machine in machines { answers.append(await ask(machine)) }
+      return answers
+    }
+    return await withTaskGroup(of: (Int, Answer).self) { group in
+      for (index, machine) in machines.enumerated() { group.addTask { (index, await ask(machine)) } }
+      return await group.reduce(into: []) { $0.append($1) }.sorted { $0.0 < $1.0 }.map(\.1)
+    }
+  }
+}

@@ -1,0 +1,109 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The programs of OpenSSH on this computer, and who may log in.
+struct OpenSSH: Sendable {
+  let sshd: String
+  let keygen: String
+  /// The one login that a private sshd of ours can serve: whoever runs the simulator.
+  let user: String
+  let usesPAM: Bool
+
+  /// Looks for them. Throws ``SimulatorFailure`` that names what to install.
+  init() throws(SimulatorFailure) {
+    // sshd re-executes itself and wants an absolute path; /usr/sbin is not in an ordinary user's PATH.
+    guard let sshd = Spawn.find("sshd", folders: ["/usr/sbin", "/usr/local/sbin", "/sbin"]) else {
+      throw SimulatorFailure(
+        "no sshd on this computer, and each simulated instance is one; install the package openssh-server")
+    }
+    guard let keygen = Spawn.find("ssh-keygen", folders: ["/usr/bin"]) else {
+      throw SimulatorFailure(
+        "no ssh-keygen on this computer, which makes the host keys; install the package openssh-client")
+    }
+    guard let entry = getpwuid(geteuid()), let name = entry.pointee.pw_name else {
+      throw SimulatorFailure("user \(geteuid()) has no name on this computer, and sshd logs in names; add it to passwd")
+    }
+    self.sshd = sshd
+    self.keygen = keygen
+    user = String(cString: name)
+    usesPAM = OpenSSH.isLockedRoot(user)
+    try OpenSSH.makeSeparationFolder()
+  }
+
+  /// sshd run by root wants this folder, and a system on which no sshd service has started has none.
+  private static func makeSeparationFolder() throws(SimulatorFailure) {
+    #if os(Linux)
+      guard geteuid() == 0 else { return }
+      try Files.makeFolder("/run/sshd", mode: 0o755)
+    #endif
+  }
+
+  /// Without PAM sshd refuses a login whose password is locked with `!`, as root's is on Ubuntu, whatever key it has.
+  private static func isLockedRoot(_ user: String) -> Bool {
+    let line = (Files.read("/etc/shadow") ?? "").split(separator: "\n").first { $0.hasPrefix("\(user):") }
+    let password = line?.split(separator: ":", omittingEmptySubsequences: false).dropFirst().first
+    return password?.hasPrefix("!") ?? false
+  }
+
+  /// Makes an ed25519 pair without passphrase at `path` and `path`.pub. Throws ``SimulatorFailure``.
+  func makeKey(at path: String, comment: String) async throws {
+    Files.remove(path)
+    Files.remove(path + ".pub")
+    let status = try await Spawn.run(keygen, ["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path])
+    guard status == 0 else { throw SimulatorFailure("ssh-keygen could not make \(path): exit \(status)") }
+  }
+
+  /// A configuration that reads nothing of this computer's own sshd.
+  func configuration(of marker: MachineMarker, port: Int) -> String {
+    let folder = marker.folder
+    return """
+      Port \(port)
+      ListenAddress 127.0.0.1
+      HostKey "\(folder)/etc/host_ed25519"
+      PidFile none
+      AuthorizedKeysFile "\(folder)/etc/authorized_keys"
+      StrictModes no
+      UsePAM \(usesPAM ? "yes" : "no")
+      PasswordAuthentication no
+      KbdInteractiveAuthentication no
+      PubkeyAuthentication yes
+      PermitRootLogin prohibit-password
+      UseDNS no
+      PrintMotd no
+      PrintLastLog no
+      X11Forwarding no
+      MaxStartups 500:30:1000
+      MaxSessions 200
+      LoginGraceTime 20
+      SetEnv \(MachineMarker.variable)=\(marker.id) "HOME=\(folder)/home" "TMPDIR=\(folder)/tmp"
+      ForceCommand exec \(Files.shellWord("\(folder)/etc/session"))
+      Subsystem sftp internal-sftp
+
+      """
+  }
+
+  /// What every session runs: the machine's own HOME, working folder and environment, then what was asked for.
+  static func session(of marker: MachineMarker, envs: [SimEnvironmentVariable]) -> String {
+    let home = Files.shellWord(marker.folder + "/home")
+    let exports = envs.map { "export \($0.name)=\(Files.shellWord($0.value))\n" }.joined()
+    let servers = ["/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server"]
+    let sftp = servers.first { access($0, X_OK) == 0 }
+    return """
+      #!/bin/sh
+      \(exports)export HOME=\(home) TMPDIR=\(Files.shellWord(marker.folder + "/tmp"))
+      export \(MachineMarker.variable)=\(marker.id)
+      cd "$HOME" || exit 125
+      set -- "$SSH_ORIGINAL_COMMAND"
+      unset SSH_ORIGINAL_COMMAND OLDPWD
+      case "$1" in
+        '') exec "${SHELL:-/bin/sh}" -l ;;
+        internal-sftp*|*/sftp-server*) exec \(sftp ?? "false") ;;
+        *) exec /bin/sh -c "$1" ;;
+      esac
+
+      """
+  }
+}

@@ -1,0 +1,251 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// The model with a real clock and real machines.
+actor Cloud {
+  private var model: CloudModel
+  /// One for each instance, in the model's order.
+  private var machines: [Placed] = []
+  private var orders: UInt64 = 0
+  private let places: MachinePlaces
+  private let start: ContinuousClock.Instant
+  let epoch: Int64
+  private var timer: Task<Void, Never>?
+  private var requests: [JSON] = []
+  private var lastUse: ContinuousClock.Instant
+
+  /// Where machines live and with what they are made.
+  struct MachinePlaces: Sendable {
+    var folder: String
+    var openSSH: OpenSSH
+    var report: @Sendable (String) -> Void
+  }
+
+  private struct Placed {
+    var machine: Machine
+    /// The model's count of moves that the machine's port belongs to.
+    var moves: Int
+  }
+
+  /// Requests that are remembered.
+  private static let longestLog = 10_000
+
+  init(_ model: CloudModel, places: MachinePlaces) {
+    self.model = model
+    self.places = places
+    start = .now
+    lastUse = .now
+    epoch = Int64((Date().timeIntervalSince1970 * 1000).rounded())
+  }
+
+  private var now: Int64 {
+    let passed = start.duration(to: .now).components
+    return passed.seconds * 1000 + passed.attoseconds / 1_000_000_000_000_000
+  }
+
+  private var wire: Wire {
+    Wire(nullsForAbsent: model.knobs.nullsForAbsent, unknownFields: model.knobs.unknownFields, epoch: epoch)
+  }
+
+  // MARK: Calls
+
+  func perform(_ call: Call, body: [UInt8]) async -> Outgoing {
+    lastUse = .now
+    await catchUp()
+    let outgoing = answer(call, body)
+    await catchUp()
+    await settleDeparted(after: call)
+    return outgoing
+  }
+
+  private func answer(_ call: Call, _ body: [UInt8]) -> Outgoing {
+    let (now, wire) = (now, wire)
+    switch call {
+    case .listComputeOfferings:
+      return wire.outgoing(model.offerings(now: now)) {
+        wire.list($0.map { wire.offering($0) }, url: "/v1/spot/compute/offerings")
+      }
+    case .computeOffering(let id):
+      return wire.outgoing(model.offering(id, now: now)) {
+        wire.wrapped(wire.offering($0), kind: "compute_offering")
+      }
+    case .listVolumeOfferings:
+      return wire.outgoing(model.volumeOfferings(now: now)) {
+        wire.list($0.map { wire.volumeOffering($0) }, url: "/v1/spot/volumes/offerings")
+      }
+    case .volumeOffering(let id):
+      return wire.outgoing(model.volumeOffering(id, now: now)) {
+        wire.wrapped(wire.volumeOffering($0), kind: "volume_offering")
+      }
+    case .listInstances:
+      return wire.outgoing(model.instances(now: now)) {
+        wire.list($0.map { wire.instance($0) }, url: "/v1/spot/instances")
+      }
+    case .instance(let id, let refresh):
+      return wire.outgoing(model.instance(id, refresh: refresh, now: now)) { wire.instance($0) }
+    case .createInstance: return create(body)
+    case .deleteInstance(let id):
+      return wire.outgoing(model.delete(id, now: now)) { _ in model.knobs.deleteStatus == 204 ? nil : [:] }
+    case .listVolumes:
+      return wire.outgoing(model.volumes(now: now)) {
+        wire.list($0.map { wire.volume($0) }, url: "/v1/spot/volumes")
+      }
+    case .volume(let id, let refresh):
+      return wire.outgoing(model.volume(id, refresh: refresh, now: now)) { wire.volume($0) }
+    case .listSSHKeys:
+      return wire.outgoing(model.sshKeys(now: now)) { wire.list($0.map { wire.key($0) }, url: "/v1/spot/ssh-keys") }
+    case .listModels:
+      return wire.outgoing(model.models(now: now)) { wire.list($0.map { wire.model($0) }, url: nil) }
+    case .model(let id):
+      return wire.outgoing(model.model(id, now: now)) { wire.model($0) }
+    }
+  }
+
+  private func create(_ body: [UInt8]) -> Outgoing {
+    do {
+      let request = try SimCreateRequest(body: body)
+      return wire.outgoing(model.create(request, now: now)) { wire.creation($0) }
+    } catch {
+      return Outgoing(delivery: .whole(wire.page(error)))
+    }
+  }
+
+  /// A refusal of the shell itself, in the dress that the knobs say.
+  func refuse(_ refusal: Refusal) -> Outgoing {
+    lastUse = .now
+    var refusal = refusal
+    refusal.html = model.knobs.htmlErrors
+    return Outgoing(delivery: .whole(wire.page(refusal)))
+  }
+
+  /// `deleted` must not be read before every process of the machine is gone.
+  private func settleDeparted(after call: Call) async {
+    switch call {
+    case .listInstances, .instance:
+      for (placed, wanted) in zip(machines, model.machines) where wanted.power == .absent {
+        await placed.machine.settled()
+      }
+    case .listComputeOfferings, .listVolumeOfferings, .listVolumes, .listSSHKeys, .listModels, .computeOffering,
+      .volumeOffering, .model, .volume, .createInstance, .deleteInstance:
+      break
+    }
+  }
+
+  // MARK: Keeping up
+
+  /// Lets the model happen until now, makes the machines what it says, and wakes up when it next changes.
+  private func catchUp() async {
+    model.advance(to: now)
+    for index in model.machines.indices { await place(index) }
+    timer?.cancel()
+    guard let next = model.nextChange else { return }
+    let moment = start + .milliseconds(next)
+    timer = Task { [weak self] in
+      guard (try? await Task.sleep(until: moment, clock: .continuous)) != nil else { return }
+      await self?.catchUp()
+    }
+  }
+
+  /// Makes one machine what the model says now; a new or moved one gets a port of its own first.
+  private func place(_ index: Int) async {
+    do {
+      let wanted = model.machines[index]
+      if index == machines.count {
+        let port = try takePort(for: wanted)
+        machines.append(Placed(machine: makeMachine(model.machines[index], port: port), moves: wanted.moves))
+      } else if machines[index].moves != wanted.moves {
+        machines[index].moves = wanted.moves
+        let port = try takePort(for: wanted)
+        return await tell(index, port)
+      }
+    } catch {
+      places.report("\(error)")
+    }
+    await tell(index, nil)
+  }
+
+  private func tell(_ index: Int, _ port: Port?) async {
+    guard index < machines.count else { return }
+    orders += 1
+    await machines[index].machine.become(model.machines[index], order: orders, port: port)
+  }
+
+  /// A free port; the very one of the address when the model gives an old one again.
+  private func takePort(for machine: SimMachine) throws(SimulatorFailure) -> Port {
+    let again = machine.address.ip == Cloud.ip ? try? Port(machine.address.port) : nil
+    let port: Port
+    if let again { port = again } else { port = try Port() }
+    model.setAddress(of: machine.id, to: SimAddress(ip: Cloud.ip, port: port.number))
+    return port
+  }
+
+  private static let ip = "127.0.0.1"
+
+  private func makeMachine(_ machine: SimMachine, port: Port) -> Machine {
+    Machine(
+      machine, folder: "\(places.folder)/\(machine.id)", port: port, openSSH: places.openSSH,
+      onFailure: { [weak self] id, failure in await self?.machineFailed(id, failure) })
+  }
+
+  private func machineFailed(_ id: String, _ failure: SimulatorFailure) {
+    places.report(failure.description)
+    model.machineFailed(id, now: now)
+  }
+
+  // MARK: Control
+
+  func ledger() async -> JSON {
+    await catchUp()
+    return wire.ledger(model)
+  }
+
+  func knobs() -> Knobs { model.knobs }
+
+  func turn(_ object: JSON) async throws(Knobs.Refused) -> JSON {
+    model.knobs = try model.knobs.turned(object)
+    await catchUp()
+    return try model.knobs.json()
+  }
+
+  func preempt(_ id: String) async -> Bool {
+    let done = model.preempt(id, now: now)
+    await catchUp()
+    return done
+  }
+
+  func reboot(_ id: String) async -> Bool {
+    let done = model.reboot(id, now: now)
+    await catchUp()
+    return done
+  }
+
+  func log(_ method: String, _ target: String, _ outgoing: Outgoing) {
+    requests.append([
+      "time": .string(wire.timestamp(now)), "method": .string(method), "path": .string(target),
+      "status": .string(outgoing.summary), "after_ms": .number(outgoing.after),
+    ])
+    if requests.count > Cloud.longestLog { requests.removeFirst(requests.count - Cloud.longestLog) }
+  }
+
+  func requestLog() -> JSON { .array(requests) }
+
+  /// How long nobody has asked for anything, when nothing is rented; nil while something is.
+  func idleTime() async -> Duration? {
+    await catchUp()
+    return model.billed.isEmpty ? lastUse.duration(to: .now) : nil
+  }
+
+  /// Kills every machine. The ledger is what it was.
+  func stop() async {
+    timer?.cancel()
+    for (placed, wanted) in zip(machines, model.machines) {
+      var gone = wanted
+      gone.power = .absent
+      await placed.machine.become(gone, order: .max, port: nil)
+    }
+    for placed in machines { await placed.machine.settled() }
+  }
+}

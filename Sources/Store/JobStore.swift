@@ -1,0 +1,236 @@
+import GRDB
+import Jobs
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Jobs, journal and watched names in one SQLite file. The only room with SQL, and the only one that writes a state.
+///
+/// WAL with `synchronous` FULL: what is committed survives a power loss, which the create protocol rests on.
+/// No network call is ever made inside a transaction. Throws ``StoreError``.
+package final class JobStore: Sendable {
+  private let queue: DatabaseQueue
+
+  /// Opens or makes `fcrun.db` in `home`.
+  package init(home: String) throws(StoreError) {
+    let path = home + "/fcrun.db"
+    do {
+      queue = try DatabaseQueue(path: path, configuration: Self.configuration)
+      // GRDB sets NORMAL in its own WAL set-up, after prepareDatabase: set it again and read it back.
+      try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+      guard try synchronous == 2 else { throw StoreError.unusable("\(path): SQLite refuses synchronous = FULL") }
+      guard try !queue.read(Schema.migrator.hasBeenSuperseded) else { throw StoreError.newerSchema(path) }
+      try Schema.migrator.migrate(queue)
+    } catch {
+      throw Self.unusable(error, path)
+    }
+  }
+
+  private static var configuration: Configuration {
+    var configuration = Configuration()
+    configuration.journalMode = .wal
+    configuration.busyMode = .timeout(10)
+    return configuration
+  }
+
+  private static func unusable(_ error: any Error, _ path: String) -> StoreError {
+    (error as? StoreError) ?? .unusable("\(path) cannot be used: \(error); check that the disk is not full and the file is yours")
+  }
+
+  /// As SQLite reports it: 2 is FULL.
+  package var synchronous: Int {
+    get throws { try queue.read { try Int.fetchOne($0, sql: "PRAGMA synchronous") ?? -1 } }
+  }
+}
+
+// MARK: - Jobs
+
+extension JobStore {
+  /// Makes the job durable, before anything is asked of the cloud.
+  package func insert(_ job: JobRecord) throws(StoreError) {
+    try write { db in
+      try db.execute(
+        sql: """
+          INSERT INTO jobs (id, name, phase, epoch, created_at, updated_at, context, arrangement, state)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+          """,
+        arguments: [
+          job.id, job.name, job.state.word, job.epoch, job.createdAt.milliseconds, job.updatedAt.milliseconds,
+          try encoded(job.context), try encoded(job.arrangement), try encoded(job.state),
+        ])
+      try Self.journal(db, job.id, epoch: job.epoch, at: job.createdAt, event: "submitted", phase: job.state.word)
+    }
+  }
+
+  package func job(_ id: String) throws(StoreError) -> JobRecord {
+    let row = try read { try Row.fetchOne($0, sql: "SELECT * FROM jobs WHERE id = ?", arguments: [id]) }
+    guard let row else { throw .unknownJob(id) }
+    return try record(row)
+  }
+
+  /// The job that a person means by an id, the beginning of one, or a name (the latest of that name).
+  package func find(_ reference: String) throws(StoreError) -> JobRecord {
+    let rows = try read {
+      try Row.fetchAll(
+        $0, sql: "SELECT * FROM jobs WHERE substr(id, 1, ?) = ? ORDER BY created_at DESC LIMIT 10",
+        arguments: [reference.count, reference])
+    }
+    if rows.count == 1 || rows.first?["id"] == reference { return try record(rows[0]) }
+    if rows.count > 1 { throw .ambiguousJob(reference, rows.map { $0["id"] }) }
+    let named = try read {
+      try Row.fetchOne($0, sql: "SELECT * FROM jobs WHERE name = ? ORDER BY created_at DESC", arguments: [reference])
+    }
+    guard let named else { throw .unknownJob(reference) }
+    return try record(named)
+  }
+
+  /// Newest first.
+  package func jobs(unfinishedOnly: Bool, limit: Int = 1_000_000) throws(StoreError) -> [JobRecord] {
+    let filter = unfinishedOnly ? "WHERE phase <> 'finished'" : ""
+    let rows = try read {
+      try Row.fetchAll($0, sql: "SELECT * FROM jobs \(filter) ORDER BY created_at DESC LIMIT ?", arguments: [limit])
+    }
+    return try rows.map { row throws(StoreError) in try record(row) }
+  }
+
+  /// Takes the job over: every write of an older epoch is refused from here on.
+  package func claim(_ id: String) throws(StoreError) -> JobRecord {
+    try write { try $0.execute(sql: "UPDATE jobs SET epoch = epoch + 1 WHERE id = ?", arguments: [id]) }
+    return try job(id)
+  }
+
+  /// The result of the last effect and, with the new state, the intent of the next: one durable transaction.
+  ///
+  /// A state that is about to POST puts its names under watch in the same transaction.
+  /// - Throws: ``StoreError/fenced(_:)`` when another process has claimed the job.
+  package func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
+    let watched = job.namesAboutToBePosted
+    try write { db in
+      try db.execute(
+        sql: "UPDATE jobs SET state = ?, phase = ?, updated_at = ? WHERE id = ? AND epoch = ?",
+        arguments: [try encoded(job.state), job.state.word, now.milliseconds, job.id, job.epoch])
+      guard db.changesCount == 1 else { throw StoreError.fenced(job.id) }
+      try Self.journal(db, job.id, epoch: job.epoch, at: now, event: event, phase: job.state.word)
+      for name in watched {
+        try db.execute(
+          sql: "INSERT OR IGNORE INTO watched (name, job, account, until) VALUES (?, ?, ?, ?)",
+          arguments: [name, job.id, job.arrangement.accountFingerprint, (now + Window.watch).milliseconds])
+      }
+    }
+  }
+
+  package func setArrangement(_ arrangement: Arrangement, of id: String) throws(StoreError) {
+    try write {
+      try $0.execute(
+        sql: "UPDATE jobs SET arrangement = ? WHERE id = ?", arguments: [try encoded(arrangement), id])
+    }
+  }
+
+  package func journal(of id: String) throws(StoreError) -> [JournalEntry] {
+    let rows = try read {
+      try Row.fetchAll($0, sql: "SELECT * FROM journal WHERE job = ? ORDER BY seq", arguments: [id])
+    }
+    return rows.map {
+      JournalEntry(at: Moment(milliseconds: $0["at"]), epoch: $0["epoch"], event: $0["event"], phase: $0["phase"])
+    }
+  }
+
+  private static func journal(
+    _ db: Database, _ id: String, epoch: Int, at now: Moment, event: String, phase: String
+  ) throws {
+    try db.execute(
+      sql: "INSERT INTO journal (job, epoch, at, event, phase) VALUES (?, ?, ?, ?, ?)",
+      arguments: [id, epoch, now.milliseconds, event, phase])
+  }
+}
+
+extension JobRecord {
+  fileprivate var namesAboutToBePosted: [String] {
+    guard case .creating(let attempt) = state.phase else { return [] }
+    return attempt.machines.map(\.name)
+  }
+}
+
+// MARK: - Requests, watched names, the installation
+
+extension JobStore {
+  /// Asks the job's driver, whichever process that is, to cancel.
+  package func requestCancel(_ id: String, at now: Moment) throws(StoreError) {
+    try write {
+      try $0.execute(
+        sql: "INSERT OR IGNORE INTO requests (job, kind, at) VALUES (?, 'cancel', ?)",
+        arguments: [id, now.milliseconds])
+    }
+  }
+
+  package func isCancelRequested(_ id: String) throws(StoreError) -> Bool {
+    try read {
+      try Bool.fetchOne(
+        $0, sql: "SELECT EXISTS (SELECT 1 FROM requests WHERE job = ? AND kind = 'cancel')", arguments: [id]) ?? false
+    }
+  }
+
+  package func withdrawCancel(_ id: String) throws(StoreError) {
+    try write { try $0.execute(sql: "DELETE FROM requests WHERE job = ?", arguments: [id]) }
+  }
+
+  package func watchedNames(at now: Moment) throws(StoreError) -> [WatchedName] {
+    let rows = try read {
+      try Row.fetchAll(
+        $0, sql: "SELECT * FROM watched WHERE until > ? ORDER BY name", arguments: [now.milliseconds])
+    }
+    return rows.map {
+      WatchedName(
+        name: $0["name"], job: $0["job"], accountFingerprint: $0["account"], until: Moment(milliseconds: $0["until"]))
+    }
+  }
+
+  /// A value of the installation, made on first use.
+  package func meta(_ key: String, or make: () -> String) throws(StoreError) -> String {
+    let fresh = make()
+    return try write { db in
+      try db.execute(sql: "INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)", arguments: [key, fresh])
+      return try String.fetchOne(db, sql: "SELECT value FROM meta WHERE key = ?", arguments: [key]) ?? fresh
+    }
+  }
+}
+
+// MARK: - One door to the database
+
+extension JobStore {
+  private func read<T>(_ body: (Database) throws -> T) throws(StoreError) -> T {
+    do { return try queue.read(body) } catch { throw Self.failed(error) }
+  }
+
+  private func write<T>(_ body: (Database) throws -> T) throws(StoreError) -> T {
+    do { return try queue.write(body) } catch { throw Self.failed(error) }
+  }
+
+  private static func failed(_ error: any Error) -> StoreError {
+    (error as? StoreError) ?? .failed("the store could not be used: \(error)")
+  }
+
+  private func record(_ row: Row) throws(StoreError) -> JobRecord {
+    do {
+      return JobRecord(
+        context: try decoded(row["context"]), arrangement: try decoded(row["arrangement"]),
+        state: try decoded(row["state"]), epoch: row["epoch"],
+        createdAt: Moment(milliseconds: row["created_at"]), updatedAt: Moment(milliseconds: row["updated_at"]))
+    } catch {
+      throw .failed("the job \(row["id"] as String) in the store cannot be read by this fcrun: \(error)")
+    }
+  }
+}
+
+private func encoded(_ value: some Encodable) throws -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys]
+  return String(decoding: try encoder.encode(value), as: UTF8.self)
+}
+
+private func decoded<T: Decodable>(_ text: String) throws -> T {
+  try JSONDecoder().decode(T.self, from: Data(text.utf8))
+}

@@ -1,0 +1,27 @@
+import GRDB
+
+/// The tables, as numbered steps that are only ever appended to.
+enum Schema {
+  static var migrator: DatabaseMigrator {
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration("1 jobs, journal, watched names, requests") { db in
+      try db.execute(
+        sql: """
+          CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL);
+          CREATE TABLE jobs (
+            id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, phase TEXT NOT NULL, epoch INTEGER NOT NULL,
+            created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+            context TEXT NOT NULL, arrangement TEXT NOT NULL, state TEXT NOT NULL);
+          CREATE INDEX jobs_by_phase ON jobs (phase, created_at);
+          CREATE TABLE journal (
+            seq INTEGER PRIMARY KEY, job TEXT NOT NULL REFERENCES jobs (id), epoch INTEGER NOT NULL,
+            at INTEGER NOT NULL, event TEXT NOT NULL, phase TEXT NOT NULL);
+          CREATE INDEX journal_by_job ON journal (job, seq);
+          CREATE TABLE watched (
+            name TEXT PRIMARY KEY NOT NULL, job TEXT NOT NULL, account TEXT NOT NULL, until INTEGER NOT NULL);
+          CREATE TABLE requests (job TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (job, kind));
+          """)
+    }
+    return migrator
+  }
+}

@@ -1,0 +1,31 @@
+import ForwardCompute
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// What a command gets from around it.
+struct Context {
+  static let defaultBaseURL = "https://app.forwardcompute.ai"
+  /// A person waits for the answer.
+  private static let patience = RetryPolicy(maxElapsed: .seconds(20), longestPause: .seconds(8))
+
+  /// The API as the environment names it.
+  ///
+  /// - Throws: ``APIError`` of kind `notConfigured` when the URL or the key cannot be used.
+  static func api() throws -> any ForwardComputeAPI {
+    let client = try HTTPForwardCompute(
+      baseURL: environment("FORWARD_COMPUTE_BASE_URL") ?? defaultBaseURL,
+      apiKey: environment("FORWARD_COMPUTE_API_KEY"),
+      userAgent: "fcrun/\(Version.text)")
+    return RetryingForwardCompute(client, limiter: RequestLimiter(), policy: patience)
+  }
+
+  /// A variable of the environment; an empty one counts as not set.
+  static func environment(_ name: String) -> String? {
+    guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty else { return nil }
+    return value
+  }
+}
