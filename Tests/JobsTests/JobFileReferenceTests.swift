@@ -30,7 +30,8 @@ import Testing
     for example in examples {
       let isWhole = example.hasPrefix("{")
       let command = example.contains("\"command\"") ? "" : ", \"command\": \"true\""
-      _ = try spec(isWhole ? example : "{\(example)\(command)}")
+      let resources = example.contains("\"resources\"") ? "" : ", \"resources\": {\"vcpus\": 1}"
+      _ = try spec(isWhole ? example : "{\(example)\(command)\(resources)}")
     }
   }
 

@@ -41,16 +41,21 @@ import Testing
     #expect(try plan(with("\"name\": \"own\""), file: file).name == "own")
   }
 
-  @Test func anyMachineWillDoIsRefused() throws {
-    let message = "would accept any machine; at least one constraint or max_hourly_price is required"
-    #expect(try planProblems("{\"command\": \"true\"}") == ["job.json:1:1: resources: \(message)"])
-    #expect(try planProblems("{\"command\": \"true\",\n\"resources\": {}}") == ["job.json:2:14: resources: \(message)"])
-    #expect(
-      try planProblems("{\"command\": \"true\",\n\"resources\": {\"prefer\": \"price\"}}") == [
-        "job.json:2:14: resources: \(message)"
-      ])
-    #expect(try planProblems("{\"command\": \"true\", \"resources\": {\"vcpus\": 1}}").isEmpty)
-    #expect(try planProblems("{\"command\": \"true\", \"resources\": {\"max_price_per_gpu_hour\": \"1\"}}").isEmpty)
+  @Test func problemsOfDecodingAndOfPlanningComeTogether() {
+    let text = with("\"nodes\": 0, \"envs\": {\"A\": null}, \"engine\": \"ray\"")
+    let planned = JobPlan.make(
+      bytes: Array(text.utf8), shown: "job.json", file: "/a/job.json", set: [("retry.attempts", "0")], env: []
+    ) { _ in nil }
+    guard case .failure(let wrong) = planned else { return #expect(Bool(false)) }
+    #expect(wrong.problems.map(\.path) == ["nodes", "envs.A", "engine", "retry.attempts"])
+  }
+
+  @Test func decodingAndPlanningAtOnceGivesTheSamePlan() throws {
+    let text = with("\"nodes\": 2")
+    let planned = JobPlan.make(
+      bytes: Array(text.utf8), shown: "job.json", file: "/home/ada/work/job.json", set: [("nodes", "3")], env: []
+    ) { _ in nil }
+    #expect(try planned.get() == plan(with("\"nodes\": 3")))
   }
 
   @Test func theLocalEnvironmentFillsInNullsAndMissingOnesAreAllTold() throws {

@@ -90,7 +90,7 @@ import Testing
 
   @Test func problemsOfTheFileComeFirst() {
     let wrong = SpecDecoder.decode(
-      bytes: Array("{\"command\": \"true\",\n\n\"nods\": 1}".utf8), file: "job.json", set: [("nodes", "0")], env: [])
+      bytes: Array("\(opening),\n\n\"nods\": 1}".utf8), file: "job.json", set: [("nodes", "0")], env: [])
     guard case .failure(let problems) = wrong else { return #expect(Bool(false)) }
     #expect(problems.problems.map(\.file) == ["job.json", "--set"])
   }
