@@ -1,6 +1,21 @@
 // From what was written to what it means. Everything that needs the local environment, and nothing that needs the network.
 
 extension JobPlan {
+  /// Decodes, lays the options of the command line over it, and plans: what is wrong in any of the three comes at once.
+  ///
+  /// `shown` is the file's name for errors, `file` its absolute path.
+  package static func make(
+    bytes: [UInt8], shown: String, file: String, set: [(String, String)], env: [(String, String)],
+    environment: (String) -> String?
+  ) -> Result<JobPlan, SpecProblems> {
+    let (spec, problems) = SpecDecoder.readable(bytes: bytes, file: shown, set: set, env: env)
+    guard let spec else { return .failure(SpecProblems(problems)) }
+    switch make(spec: spec, file: file, environment: environment) {
+    case .success(let plan): return problems.isEmpty ? .success(plan) : .failure(SpecProblems(problems))
+    case .failure(let wrong): return .failure(SpecProblems(problems + wrong.problems))
+    }
+  }
+
   /// Fills in every default and resolves the environment, or tells all that stands against it.
   ///
   /// `file` is the absolute path of the spec; `environment` answers with a local variable's value.
@@ -9,7 +24,6 @@ extension JobPlan {
   ) -> Result<JobPlan, SpecProblems> {
     var planner = Planner(root: SpecPaths.folder(of: file), home: environment("HOME"))
     planner.refuseWhatCannotRun(spec)
-    planner.requireConstraint(spec)
     let envs = planner.envs(spec, environment)
     planner.requireSecrets(spec, environment)
     var plan = JobPlan(
@@ -99,13 +113,6 @@ private struct Planner {
     report(place, field, "this version of fcrun cannot do that yet; expected \(instead)")
   }
 
-  mutating func requireConstraint(_ spec: JobSpec) {
-    let resources = spec.resources?.value ?? Resources()
-    guard !resources.isConstrained else { return }
-    let message = "would accept any machine; at least one constraint or max_hourly_price is required"
-    report(spec.resources?.place ?? spec.place, "resources", message)
-  }
-
   mutating func envs(_ spec: JobSpec, _ environment: (String) -> String?) -> [JobPlan.Variable] {
     var variables: [JobPlan.Variable] = []
     for env in spec.envs {
@@ -151,14 +158,5 @@ private struct Planner {
     let below = SpecPaths.isInHome(path) ? String(decoding: path.utf8.dropFirst(), as: UTF8.self) : path
     let parts = SpecPaths.components(below)
     return (["~"] + parts).joined(separator: "/")
-  }
-}
-
-extension Resources {
-  /// Whether at least one field narrows the choice; `prefer` only orders it.
-  package var isConstrained: Bool {
-    var unconstrained = Resources()
-    unconstrained.prefer = prefer
-    return self != unconstrained
   }
 }

@@ -501,7 +501,9 @@ extension JobState {
       case .onSuccess: !outcome.isSuccess
       case .never: true
       }
-    return with(keeps && !isRetried(outcome, after: past.count(where: \.counts) + 1, in: context.plan.retry) ? .finished(outcome, kept: attempt) : .releasing(attempt, outcome))
+    return with(
+      keeps && !isRetried(outcome, after: past.count(where: \.counts) + 1, in: context.plan.retry)
+        ? .finished(outcome, kept: attempt) : .releasing(attempt, outcome))
   }
 }
 

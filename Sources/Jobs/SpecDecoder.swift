@@ -13,13 +13,19 @@ package enum SpecDecoder {
   package static func decode(
     bytes: [UInt8], file: String, set: [(String, String)], env: [(String, String)]
   ) -> Result<JobSpec, SpecProblems> {
+    decode(overlaid(bytes, file, set, env))
+  }
+
+  private static func overlaid(
+    _ bytes: [UInt8], _ file: String, _ set: [(String, String)], _ env: [(String, String)]
+  ) -> JSONNode.Parsed {
     var parsed = JSONNode.parse(bytes: bytes, file: file)
-    guard let node = parsed.node else { return decode(parsed) }
+    guard let node = parsed.node else { return parsed }
     switch SpecOverrides.apply(set: set, env: env, to: node) {
     case .success(let overlaid): parsed.node = overlaid
     case .failure(let wrong): parsed.problems += wrong.problems
     }
-    return decode(parsed)
+    return parsed
   }
 
   /// From nodes of any notation.
@@ -28,11 +34,23 @@ package enum SpecDecoder {
   }
 
   private static func decode(_ parsed: JSONNode.Parsed) -> Result<JobSpec, SpecProblems> {
+    let (spec, problems) = readable(parsed)
+    guard problems.isEmpty, let spec else { return .failure(SpecProblems(problems)) }
+    return .success(spec)
+  }
+
+  /// As much of the spec as can be read, beside all that is wrong: for problems that only planning finds.
+  static func readable(
+    bytes: [UInt8], file: String, set: [(String, String)], env: [(String, String)]
+  ) -> (spec: JobSpec?, problems: [SpecProblem]) {
+    readable(overlaid(bytes, file, set, env))
+  }
+
+  private static func readable(_ parsed: JSONNode.Parsed) -> (spec: JobSpec?, problems: [SpecProblem]) {
     var reader = SpecReader()
     reader.add(parsed.problems)
     let spec = parsed.node.flatMap { reader.spec($0) }
-    guard reader.problems.isEmpty, let spec else { return .failure(SpecProblems(reader.problems)) }
-    return .success(spec)
+    return (spec, reader.problems)
   }
 }
 
@@ -50,9 +68,10 @@ extension SpecReader {
     work(fields, into: &spec)
     ending(fields, into: &spec)
     fleet(fields, into: &spec)
+    requireConstraint(fields)
+    contradictions(spec)
     guard let command = command(fields) else { return nil }
     spec.command = command
-    contradictions(spec)
     return spec
   }
 
@@ -107,6 +126,19 @@ extension SpecReader {
     if let (node, path) = fields("max_parallel"), fields("matrix") == nil {
       report(node.place, path, "is given without a matrix", expected: "a matrix beside it, or no max_parallel")
     }
+  }
+
+  /// A job that names no limit at all would take whatever is offered. A constraint that is written wrong is one all the same.
+  private mutating func requireConstraint(_ fields: Fields) {
+    let resources = fields("resources")
+    if case .object(let members)? = resources?.node.value {
+      let names = members.map(\.key).filter { $0 != "prefer" }
+      if !names.isEmpty { return }
+    } else if resources != nil {
+      return
+    }
+    let message = "would accept any machine; at least one constraint or max_hourly_price is required"
+    report(resources?.node.place ?? fields.place, fields.path.appending("resources"), message)
   }
 
   /// What each field allows and both together do not.

@@ -94,20 +94,23 @@ extension SpecReader {
   /// US dollars above zero, written as a string: a JSON number would pass through binary fractions in most tools.
   mutating func price(_ node: SpecNode, _ path: SpecPath) -> Decimal? {
     let expected = "a decimal string in US dollars such as \"2.50\""
-    switch node.value {
-    case .number(let literal):
-      report(node.place, path, "is a number", expected: "money in quotes: \(quoted(literal))")
-    case .string(let text):
-      guard let amount = Money.parse(text) else {
-        report(node.place, path, "is \(quoted(text))", expected: expected)
-        return nil
+    guard let text = node.asText else {
+      if case .number(let literal) = node.value {
+        report(node.place, path, "is a number", expected: "money in quotes: \(quoted(literal))")
+      } else {
+        report(node.place, path, "is \(node.inWords)", expected: expected)
       }
-      if amount > 0 { return amount }
-      report(node.place, path, "is \(text), which nothing costs", expected: "more than zero")
-    case .null, .bool, .list, .object:
-      report(node.place, path, "is \(node.inWords)", expected: expected)
+      return nil
     }
-    return nil
+    guard let amount = Money.parse(text) else {
+      report(node.place, path, "is \(quoted(text))", expected: expected)
+      return nil
+    }
+    guard amount > 0 else {
+      report(node.place, path, "is \(text), which nothing costs", expected: "more than zero")
+      return nil
+    }
+    return amount
   }
 }
 

@@ -3,6 +3,9 @@
 /// What comes from them carries `--set` or `--env` as its file, the number of the option as its line and the column in its
 /// argument, so that a mistake in them is shown where it was made.
 package enum SpecOverrides {
+  package static let setOption = "--set"
+  package static let envOption = "--env"
+
   /// Later ones win. Steps of a path are separated by dots; a number steps into a list, its length appends.
   /// A value that parses as JSON is that, anything else is a string.
   package static func apply(_ set: [(String, String)], to node: SpecNode) -> Result<SpecNode, SpecProblems> {
@@ -36,7 +39,7 @@ package enum SpecOverrides {
     init(set: (path: String, value: String), number: Int) {
       path = set.path
       steps = Self.steps(set.path)
-      place = Place(file: "--set", line: number, column: 1)
+      place = Place(file: setOption, line: number, column: 1)
       value = Self.value(set.value, at: place, after: set.path)
     }
 
@@ -44,12 +47,14 @@ package enum SpecOverrides {
     init(env: (name: String, value: String), number: Int) {
       path = "envs.\(env.name)"
       steps = ["envs", env.name]
-      place = Place(file: "--env", line: number, column: 1)
+      place = Place(file: envOption, line: number, column: 1)
       let column = env.name.unicodeScalars.count + 2
-      value = SpecNode(.string(env.value), at: Place(file: "--env", line: number, column: column))
+      value = SpecNode(.string(env.value), at: Place(file: envOption, line: number, column: column))
     }
 
-    func problem(_ message: String) -> SpecProblem { SpecProblem(at: place, path: path, message: message) }
+    func problem(_ message: String) -> SpecProblem {
+      SpecProblem(at: place, path: SpecPath().appending(path).description, message: message)
+    }
 
     /// `node` with this option's value at `steps` below it; objects on the way are made.
     func laid(over node: SpecNode, steps: ArraySlice<String>, _ problems: inout [SpecProblem]) -> SpecNode {

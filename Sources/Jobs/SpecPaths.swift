@@ -33,11 +33,11 @@ enum SpecPaths {
     path.utf8.contains { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "[") }
   }
 
-  /// The place of the first of two entries that become the same path, with that path, for each entry after it.
+  /// Each entry that becomes the same path as one before it. Many may go into `.`, the folder itself.
   static func collisions(_ entries: [(path: String, place: Place)]) -> [(index: Int, path: String, first: Place)] {
     var seen: [String: Place] = [:]
     var collisions: [(index: Int, path: String, first: Place)] = []
-    for (index, entry) in entries.enumerated() {
+    for (index, entry) in entries.enumerated() where entry.path != "." {
       if let first = seen[entry.path] { collisions.append((index, entry.path, first)) }
       seen[entry.path] = seen[entry.path] ?? entry.place
     }

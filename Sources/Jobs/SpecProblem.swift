@@ -44,21 +44,21 @@ package struct SpecProblem: Codable, Sendable, Hashable, CustomStringConvertible
 package struct SpecProblems: Error, Sendable, Equatable, CustomStringConvertible {
   package var problems: [SpecProblem]
 
-  /// Sorts by place; problems of the command line come after those of the file.
+  /// Sorts by place: those of the file, then those of `--set`, then those of `--env`.
   package init(_ problems: [SpecProblem]) {
     precondition(!problems.isEmpty, "a spec without problems is not an error")
-    self.problems = problems.enumerated().sorted { Self.precedes($0, $1) }.map(\.element)
+    let keyed = problems.enumerated().map { (Self.rank($1.file), $1.line, $1.column, $0) }
+    self.problems = keyed.sorted { $0 < $1 }.map { problems[$0.3] }
   }
 
   /// One problem on each line.
   package var description: String { problems.map(\.description).joined(separator: "\n") }
 
-  private static func precedes(
-    _ left: (offset: Int, element: SpecProblem), _ right: (offset: Int, element: SpecProblem)
-  ) -> Bool {
-    let (a, b) = (left.element, right.element)
-    let (optionA, optionB) = (a.file.hasPrefix("--") ? 1 : 0, b.file.hasPrefix("--") ? 1 : 0)
-    if optionA == optionB, a.file != b.file { return left.offset < right.offset }
-    return (optionA, a.line, a.column, left.offset) < (optionB, b.line, b.column, right.offset)
+  private static func rank(_ file: String) -> Int {
+    switch file {
+    case SpecOverrides.setOption: 1
+    case SpecOverrides.envOption: 2
+    default: 0
+    }
   }
 }

@@ -57,7 +57,7 @@ struct SpecReader {
 
   /// A string without NUL, perhaps empty.
   mutating func string(_ node: SpecNode, _ path: SpecPath, expected: String) -> String? {
-    guard case .string(let text) = node.value else {
+    guard let text = node.asText else {
       report(node.place, path, "is \(node.inWords)", expected: expected)
       return nil
     }
@@ -120,6 +120,18 @@ struct SpecReader {
 
     func callAsFunction(_ name: String) -> (node: SpecNode, path: SpecPath)? {
       members[name].map { ($0, path.appending(name)) }
+    }
+  }
+}
+
+extension SpecNode {
+  /// A string; of `--set` also the literal of a number or a flag, because a shell has already eaten its quotes.
+  var asText: String? {
+    switch value {
+    case .string(let text): text
+    case .number(let literal) where place.file == SpecOverrides.setOption: literal
+    case .bool(let flag) where place.file == SpecOverrides.setOption: "\(flag)"
+    case .null, .bool, .number, .list, .object: nil
     }
   }
 }

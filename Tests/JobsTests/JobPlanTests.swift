@@ -10,6 +10,9 @@ import Testing
 @Suite struct JobPlanTests {
   private let smallest = "{\"command\": \"true\", \"resources\": {\"max_hourly_price\": \"3\"}}"
 
+  /// ``plan(_:file:environment:)`` where a local plan hides it.
+  private func planned(_ text: String) throws -> JobPlan { try plan(text) }
+
   /// A spec that can be planned, with `member` on line 2 from column 1.
   private func with(_ member: String) -> String {
     "{\"command\": \"true\", \"resources\": {\"max_hourly_price\": \"3\"},\n\(member)}"
@@ -38,16 +41,21 @@ import Testing
     #expect(try plan(with("\"name\": \"own\""), file: file).name == "own")
   }
 
-  @Test func anyMachineWillDoIsRefused() throws {
-    let message = "would accept any machine; at least one constraint or max_hourly_price is required"
-    #expect(try planProblems("{\"command\": \"true\"}") == ["job.json:1:1: resources: \(message)"])
-    #expect(try planProblems("{\"command\": \"true\",\n\"resources\": {}}") == ["job.json:2:14: resources: \(message)"])
-    #expect(
-      try planProblems("{\"command\": \"true\",\n\"resources\": {\"prefer\": \"price\"}}") == [
-        "job.json:2:14: resources: \(message)"
-      ])
-    #expect(try planProblems("{\"command\": \"true\", \"resources\": {\"vcpus\": 1}}").isEmpty)
-    #expect(try planProblems("{\"command\": \"true\", \"resources\": {\"max_price_per_gpu_hour\": \"1\"}}").isEmpty)
+  @Test func problemsOfDecodingAndOfPlanningComeTogether() {
+    let text = with("\"nodes\": 0, \"envs\": {\"A\": null}, \"engine\": \"ray\"")
+    let planned = JobPlan.make(
+      bytes: Array(text.utf8), shown: "job.json", file: "/a/job.json", set: [("retry.attempts", "0")], env: []
+    ) { _ in nil }
+    guard case .failure(let wrong) = planned else { return #expect(Bool(false)) }
+    #expect(wrong.problems.map(\.path) == ["nodes", "envs.A", "engine", "retry.attempts"])
+  }
+
+  @Test func decodingAndPlanningAtOnceGivesTheSamePlan() throws {
+    let text = with("\"nodes\": 2")
+    let planned = JobPlan.make(
+      bytes: Array(text.utf8), shown: "job.json", file: "/home/ada/work/job.json", set: [("nodes", "3")], env: []
+    ) { _ in nil }
+    #expect(try planned.get() == plan(with("\"nodes\": 3")))
   }
 
   @Test func theLocalEnvironmentFillsInNullsAndMissingOnesAreAllTold() throws {
@@ -158,7 +166,8 @@ import Testing
 
   @Test(arguments: ["18446744073709551617.13", "0.00008", "24.12", "0.1"])
   func moneySurvivesTheStoreExactly(text: String) throws {
-    let limits = Limits(maxCost: try #require(Money.parse(text)))
+    let limits = Limits(maxCost: Money.parse(text))
+    #expect(limits.maxCost != nil)
     #expect(try JSONDecoder().decode(Limits.self, from: JSONEncoder().encode(limits)) == limits)
   }
 
@@ -169,7 +178,7 @@ import Testing
     #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: 300)) == 900)
     #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: 60)) == 600)
     #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: nil)) == 600)
-    let explicit = try self.plan(with("\"limits\": {\"boot_timeout\": \"30s\"}"))
+    let explicit = try planned(with("\"limits\": {\"boot_timeout\": \"30s\"}"))
     #expect(explicit.bootTimeout(for: .fixture(maxBootSeconds: 300)) == 30)
   }
 

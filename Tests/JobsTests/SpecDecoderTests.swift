@@ -10,9 +10,9 @@ import Testing
 
 @Suite struct SpecDecoderTests {
   @Test func theSmallestSpecIsACommand() throws {
-    let spec = try spec("{\"command\": \"true\"}")
+    let spec = try spec("{\"command\": \"true\", \"resources\": {\"vcpus\": 1}}")
     #expect(spec.command == Located(.script("true"), at: Place(file: "job.json", line: 1, column: 13)))
-    #expect(spec.resources == nil)
+    #expect(spec.nodes == nil)
   }
 
   @Test func everyFieldOfVersionOneDecodes() throws {
@@ -75,7 +75,10 @@ import Testing
   @Test(arguments: [
     ("[]", "job.json:1:1: spec: is a list; expected an object such as {\"command\": \"…\"}"),
     ("null", "job.json:1:1: spec: is null; expected an object such as {\"command\": \"…\"}"),
-    ("{}", "job.json:1:1: command: is missing; expected a shell script, or a list of a program and its arguments"),
+    (
+      "{\"resources\": {\"vcpus\": 1}}",
+      "job.json:1:1: command: is missing; expected a shell script, or a list of a program and its arguments"
+    ),
   ])
   func aSpecIsAnObjectWithACommand(text: String, problem: String) {
     #expect(problems(in: text) == [problem])
@@ -162,6 +165,17 @@ import Testing
 
   // MARK: resources
 
+  @Test func anyMachineWillDoIsRefused() {
+    let message = "would accept any machine; at least one constraint or max_hourly_price is required"
+    #expect(problems(in: "{\"command\": \"true\"}") == ["job.json:1:1: resources: \(message)"])
+    #expect(problems(with: "\"resources\": {}") == ["job.json:2:14: resources: \(message)"])
+    #expect(problems(with: "\"resources\": {\"prefer\": \"price\"}") == ["job.json:2:14: resources: \(message)"])
+    #expect(problems(with: "\"resources\": {\"vcpus\": 1}").isEmpty)
+    #expect(problems(with: "\"resources\": {\"max_hourly_price\": \"1\"}").isEmpty)
+    #expect(problems(with: "\"resources\": {\"max_price_per_gpu_hour\": \"1\"}").isEmpty)
+    #expect(problems(with: "\"resources\": []").map { $0.contains("is a list") } == [true])
+  }
+
   @Test(arguments: [
     ("\"gpu_type\": \"\"", "27: resources.gpu_type: is empty; expected a string or a list of strings"),
     (
@@ -169,13 +183,15 @@ import Testing
     ),
     ("\"gpu_type\": [1]", "28: resources.gpu_type[0]: is the number 1; expected a string"),
     ("\"gpu_type\": 1", "27: resources.gpu_type: is the number 1; expected a string or a list of strings"),
-    ("\"prefer\": \"cheap\"", "25: resources.prefer: is \"cheap\"; expected one of \"price\", \"listed\""),
     (
-      "\"prefer\": \"prise\"",
+      "\"prefer\": \"cheap\", \"vcpus\": 1", "25: resources.prefer: is \"cheap\"; expected one of \"price\", \"listed\""
+    ),
+    (
+      "\"prefer\": \"prise\", \"vcpus\": 1",
       "25: resources.prefer: is \"prise\"; expected one of \"price\", \"listed\" (did you mean \"price\"?)"
     ),
     (
-      "\"prefer\": \"listed\"",
+      "\"prefer\": \"listed\", \"vcpus\": 1",
       "25: resources.prefer: is \"listed\" without a gpu_type; expected a list of gpu_type to prefer by"
     ),
     (
@@ -312,7 +328,7 @@ import Testing
 
   @Test func aUsersOwnValueOfAnyNameIsTaken() throws {
     let spec = try spec(
-      "{\"command\": \"true\", \"envs\": {\"FCRUN_JOB_ID\": \"mine\", \"_x9\": \"a'b\\\"c\\nd é\", \"EMPTY\": \"\"}}")
+      "\(opening), \"envs\": {\"FCRUN_JOB_ID\": \"mine\", \"_x9\": \"a'b\\\"c\\nd é\", \"EMPTY\": \"\"}}")
     #expect(spec.envs.map(\.value) == ["mine", "a'b\"c\nd é", ""])
   }
 
@@ -423,11 +439,13 @@ import Testing
     ("{\"a\": 1}", "1:13: command: is an object; expected a shell script, or a list of a program and its arguments"),
   ])
   func aCommandIsAScriptOrAnArgv(value: String, problem: String) {
-    #expect(problems(in: "{\"command\": \(value)}") == ["job.json:" + problem])
+    #expect(problems(in: "{\"command\": \(value), \"resources\": {\"vcpus\": 1}}") == ["job.json:" + problem])
   }
 
   @Test func anArgumentMayBeEmpty() throws {
-    #expect(try spec("{\"command\": [\"printf\", \"\"]}").command.value == .argv(["printf", ""]))
+    #expect(
+      try spec("{\"command\": [\"printf\", \"\"], \"resources\": {\"vcpus\": 1}}").command.value
+        == .argv(["printf", ""]))
   }
 
   // MARK: limits, retry, the rest
@@ -536,7 +554,7 @@ import Testing
 
   @Test func aCauseGivenTwiceCountsOnce() throws {
     let spec = try spec(
-      "{\"command\": \"true\", \"retry\": {\"on\": [\"exit:7\", \"exit:07\", \"exit:0\", \"exit:255\"]}}")
+      "\(opening), \"retry\": {\"on\": [\"exit:7\", \"exit:07\", \"exit:0\", \"exit:255\"]}}")
     #expect(spec.retry.on?.value == [.exit(7), .exit(0), .exit(255)])
   }
 }

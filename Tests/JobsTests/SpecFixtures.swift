@@ -11,12 +11,16 @@ func problems(in text: String) -> [String] {
 
 /// What the decoder says about a spec that is right but for `member`, which stands on line 2 from column 1.
 func problems(with member: String) -> [String] {
-  problems(in: "{\"command\": \"true\",\n\(member)}")
+  let resources = member.hasPrefix("\"resources\"") ? "" : "\"resources\": {\"vcpus\": 1}, "
+  return problems(in: "{\(resources)\"command\": \"true\",\n\(member)}")
 }
 
 func spec(_ text: String) throws -> JobSpec {
   try SpecDecoder.decode(text, file: "job.json").get()
 }
+
+/// The opening of a spec that lacks nothing but its end.
+let opening = "{\"command\": \"true\", \"resources\": {\"vcpus\": 1}"
 
 func plan(
   _ text: String, file: String = "/home/ada/work/job.json", environment: [String: String] = ["HOME": "/home/ada"]

@@ -33,6 +33,16 @@ import Testing
     #expect(spec.teardown?.value == .never)
   }
 
+  /// The shell takes the quotes away, so a number must be able to stand for text there; the literal stays exact.
+  @Test func textAndMoneyNeedNoQuotesOfTheirOwn() throws {
+    let spec = try decoded(set: [
+      ("limits.max_cost", "5.10"), ("name", "7"), ("envs.A", "0.10"), ("envs.B", "true"), ("envs.C", "null"),
+    ]).get()
+    #expect(spec.limits.maxCost?.value == Money.parse("5.1"))
+    #expect(spec.name?.value == "7")
+    #expect(spec.envs.map(\.value) == ["0.10", "true", nil])
+  }
+
   @Test func objectsOnTheWayAreMadeAndTheLastOneWins() throws {
     let spec = try decoded(set: [("limits.max_duration", "5m"), ("limits.max_duration", "90")]).get()
     #expect(spec.limits.maxDuration?.value == 90)
@@ -52,14 +62,14 @@ import Testing
 
   @Test func aMistakeIsShownInTheOptionItWasMadeIn() {
     #expect(
-      problems(set: [("nodes", "2"), ("resources.num_gpu", "8"), ("limits.max_cost", "5")], env: [("1A", "x")]) == [
-        "--env:1:1: envs.1A: \"1A\" cannot be a variable's name; expected letters, digits and _, not a digit first",
+      problems(set: [("nodes", "2"), ("resources.num_gpu", "8"), ("limits.max_cost", "-5")], env: [("1A", "x")]) == [
         "--set:2:1: resources.num_gpu: unknown field; did you mean \"num_gpus\"?",
-        "--set:3:17: limits.max_cost: is a number; expected money in quotes: \"5\"",
+        "--set:3:17: limits.max_cost: is \"-5\"; expected a decimal string in US dollars such as \"2.50\"",
+        "--env:1:1: envs.1A: \"1A\" cannot be a variable's name; expected letters, digits and _, not a digit first",
       ])
     #expect(
-      problems(set: [("files", "[\"a\", 1]")]) == [
-        "--set:1:13: files[1]: is the number 1; expected a path, or an object with source"
+      problems(set: [("files", "[\"a\", null]")]) == [
+        "--set:1:13: files[1]: is null; expected a path, or an object with source"
       ])
   }
 
@@ -80,7 +90,7 @@ import Testing
 
   @Test func problemsOfTheFileComeFirst() {
     let wrong = SpecDecoder.decode(
-      bytes: Array("{\"command\": \"true\",\n\n\"nods\": 1}".utf8), file: "job.json", set: [("nodes", "0")], env: [])
+      bytes: Array("\(opening),\n\n\"nods\": 1}".utf8), file: "job.json", set: [("nodes", "0")], env: [])
     guard case .failure(let problems) = wrong else { return #expect(Bool(false)) }
     #expect(problems.problems.map(\.file) == ["job.json", "--set"])
   }
