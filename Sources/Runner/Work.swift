@@ -135,7 +135,7 @@ extension World {
   }
 
   private func followRequest(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> Request.Verb {
-    let logs = folder(job.id) + "/attempt-\(attempt.number)/node-\(machine.node)"
+    let logs = logFolder(job.id, attempt.number, machine.node)
     return .follow(
       Follow(
         control: job.control(of: attempt), stdout: logs + "/stdout.log", stderr: logs + "/stderr.log",

@@ -70,6 +70,14 @@ struct Installation: Sendable {
       atPath: folder(of: job), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
   }
 
+  /// Where one node's streams lie. That it could not be made shows when the first log is opened.
+  func makeLogFolder(_ job: String, _ attempt: Int, _ node: Int) -> String {
+    let path = "\(folder(of: job))/attempt-\(attempt)/node-\(node)"
+    try? FileManager.default.createDirectory(
+      atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    return path
+  }
+
   /// - Throws: ``Failure`` when no job, or more than one, is meant.
   func job(_ reference: String) throws -> JobRecord {
     do {
