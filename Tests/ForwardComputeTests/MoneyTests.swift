@@ -1,0 +1,37 @@
+import ForwardCompute
+import Foundation
+import Testing
+
+@Suite struct MoneyTests {
+  @Test(arguments: [("24.12", "24.12"), ("0.00008", "0.00008"), ("3.015", "3.015"), ("0", "0"), ("007.50", "7.5")])
+  func readsPlainDecimalsExactly(text: String, value: String) {
+    #expect(Money.plain(text).map { "\($0)" } == value)
+  }
+
+  @Test(arguments: ["", ".", "1.", ".5", "1e5", "-1", "+1", " 1", "1 ", "1,5", "0x10", "NaN", "inf", "1.2.3", "１"])
+  func refusesWhatIsNotAPlainDecimal(text: String) {
+    #expect(Money.plain(text) == nil)
+  }
+
+  @Test func refusesMoreDigitsThanCanBeHeldExactly() {
+    #expect(Money.plain(String(repeating: "9", count: 38)) != nil)
+    #expect(Money.plain(String(repeating: "9", count: 39)) == nil)
+    #expect(Money.plain("0." + String(repeating: "0", count: 30) + "1") != nil)
+  }
+
+  /// A JSON number must not pass through a binary fraction: 0.1 + 0.2 is 0.3 here.
+  @Test func readsNumbersByTheirLiteral() throws {
+    let sum = try #require(Money.exact("0.1")) + (try #require(Money.exact("0.2")))
+    #expect(sum == Money.plain("0.3"))
+    #expect(Money.exact("8e-05") == Money.plain("0.00008"))
+    #expect(Money.exact("2.5E+1") == Money.plain("25"))
+    #expect(Money.exact("-3.015").map { "\($0)" } == "-3.015")
+    #expect(Money.exact("1e999999999999999999") == nil)
+  }
+
+  @Test func addsUpAThousandHoursWithoutDrift() throws {
+    let price = try #require(Money.plain("0.00008"))
+    let sum = (0..<1000).reduce(Decimal(0)) { total, _ in total + price }
+    #expect(sum == Money.plain("0.08"))
+  }
+}
