@@ -1,5 +1,6 @@
 import ForwardCompute
 import Foundation
+import TestSupport
 import Testing
 
 /// The client against servers that misbehave, over real sockets on the loopback.

@@ -66,6 +66,17 @@ import Testing
     #expect(world.now == .seconds(29))
   }
 
+  @Test func aReaderThatGivesUpAtA429StillMakesTheOthersWait() async throws {
+    let cloud = ScriptedCloud([.status(429), nil], retryAfter: .seconds(20))
+    let world = VirtualTime()
+    let limiter = world.limiter()
+    let impatient = world.retrying(cloud, limiter: limiter, policy: RetryPolicy(maxElapsed: .seconds(1)))
+    await #expect(throws: APIError.self) { try await impatient.instances() }
+    #expect(world.now == .zero)
+    _ = try await world.retrying(cloud, limiter: limiter).volumes()
+    #expect(world.now == .seconds(20))
+  }
+
   @Test func aRetryAfterOfYearsIsCapped() async throws {
     let cloud = ScriptedCloud([.status(429), nil], retryAfter: .seconds(1_000_000_000))
     let world = VirtualTime()

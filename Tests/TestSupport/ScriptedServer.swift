@@ -13,18 +13,18 @@ import Synchronization
 #endif
 
 /// A server on a loopback port that answers each request with the very bytes a test wants, however wrong they are.
-final class ScriptedServer: Sendable {
+package final class ScriptedServer: Sendable {
   /// What a client sent.
-  struct Request: Sendable {
-    var line: String
-    var headers: [String: String]
-    var body: String
+  package struct Request: Sendable {
+    package var line: String
+    package var headers: [String: String]
+    package var body: String
     /// Which connection it came over: its peer's port.
-    var connection = 0
+    package var connection = 0
   }
 
   /// What it gets.
-  enum Reply: Sendable {
+  package enum Reply: Sendable {
     /// The bytes; the connection stays open for another request.
     case send(String)
     /// The bytes, then an orderly close.
@@ -39,7 +39,7 @@ final class ScriptedServer: Sendable {
     case silence
   }
 
-  let port: Int
+  package let port: Int
   private let listener: Int32
   private let takesAnything: Bool
   private let script: @Sendable (Request, Int) -> Reply
@@ -51,7 +51,7 @@ final class ScriptedServer: Sendable {
   }
 
   /// - Parameter script: the reply to a request and its number, from 0.
-  init(
+  package init(
     takesAnything: Bool = false, listens: Bool = true, script: @escaping @Sendable (Request, Int) -> Reply
   ) throws {
     self.script = script
@@ -73,14 +73,14 @@ final class ScriptedServer: Sendable {
   }
 
   /// The same reply to everybody.
-  convenience init(_ reply: Reply, takesAnything: Bool = false, listens: Bool = true) throws {
+  package convenience init(_ reply: Reply, takesAnything: Bool = false, listens: Bool = true) throws {
     try self.init(takesAnything: takesAnything, listens: listens) { _, _ in reply }
   }
 
-  var url: String { "http://127.0.0.1:\(port)" }
-  var requests: [Request] { state.withLock { $0.requests } }
+  package var url: String { "http://127.0.0.1:\(port)" }
+  package var requests: [Request] { state.withLock { $0.requests } }
 
-  func stop() {
+  package func stop() {
     state.withLock { $0.isStopped = true }
   }
 
@@ -191,11 +191,11 @@ extension ScriptedServer.Request {
 
 extension ScriptedServer.Reply {
   /// A well-formed answer.
-  static func answer(_ status: Int, _ body: String, headers: [String] = []) -> Self {
+  package static func answer(_ status: Int, _ body: String, headers: [String] = []) -> Self {
     .send(message(status, body, headers: headers))
   }
 
-  static func message(_ status: Int, _ body: String, headers: [String] = []) -> String {
+  package static func message(_ status: Int, _ body: String, headers: [String] = []) -> String {
     let lines = ["HTTP/1.1 \(status) Whatever", "Content-Length: \(body.utf8.count)"] + headers
     return lines.joined(separator: "\r\n") + "\r\n\r\n" + body
   }
@@ -203,13 +203,13 @@ extension ScriptedServer.Reply {
 
 extension ScriptedServer {
   /// A server that takes a TLS client's first message for a request, and answers it in plain text.
-  static func plainTextBehindTLS() throws -> ScriptedServer {
+  package static func plainTextBehindTLS() throws -> ScriptedServer {
     try ScriptedServer(.sendThenClose(Reply.message(400, "plain")), takesAnything: true)
   }
 }
 
 /// A port on the loopback where nobody listens.
-func closedPort() throws -> Int {
+package func closedPort() throws -> Int {
   let server = try ScriptedServer(.silence, listens: false)
   return server.port
 }
