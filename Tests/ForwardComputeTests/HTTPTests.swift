@@ -143,6 +143,15 @@ import Testing
         == #"cannot list instances: the API answered 422, quota_error\u{1B}: too many\u{07} (field name)"#)
   }
 
+  /// Some gateways print the request that they did not like.
+  @Test(arguments: [200, 400, 502])
+  func aPageThatEchoesTheKeyDoesNotCarryItIntoTheError(status: Int) async throws {
+    let page = try await failure(of: .answer(status, String(repeating: "x", count: 195) + "Bearer sekret")).error
+    #expect(page?.excerpt?.contains("sek") == false)
+    let body = #"{"error":{"type":"sekret","message":"bad key sekret","field":"sekret"}}"#
+    #expect(try await failure(of: .answer(400, body)).error?.message.hasSuffix("bad key ***") == true)
+  }
+
   @Test func stopsReadingABodyWithoutEnd() async throws {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n["
     #expect(try await failure(of: .endless(head)).error?.kind == .bodyTooLarge)

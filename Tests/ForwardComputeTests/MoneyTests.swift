@@ -29,6 +29,21 @@ import Testing
     #expect(Money.exact("1e999999999999999999") == nil)
   }
 
+  /// Random amounts, written out again: the same digits, but for zeros that mean nothing.
+  @Test func losesNoDigit() throws {
+    var random = SplitMix(seed: 7)
+    for _ in 0..<2_000 {
+      let whole = (0...random.below(19)).map { _ in String(random.below(10)) }.joined()
+      let fraction = (0...random.below(17)).map { _ in String(random.below(10)) }.joined()
+      var bare = String(fraction.reversed().drop { $0 == "0" }.reversed())
+      bare = bare.isEmpty ? "" : "." + bare
+      let lead = whole.drop { $0 == "0" }
+      let text = "\(whole).\(fraction)"
+      #expect(Money.plain(text).map { "\($0)" } == (lead.isEmpty ? "0" : lead) + bare)
+      #expect(Money.exact((lead.isEmpty ? "0" : lead) + "." + fraction) == Money.plain(text))
+    }
+  }
+
   @Test func addsUpAThousandHoursWithoutDrift() throws {
     let price = try #require(Money.plain("0.00008"))
     let sum = (0..<1000).reduce(Decimal(0)) { total, _ in total + price }
