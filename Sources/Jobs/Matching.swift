@@ -11,25 +11,43 @@ package enum Matching {
   package static func rank(_ offerings: [Offering], for resources: Resources, volumes: [AttachedVolume] = []) -> Ranking
   {
     let constraints = Constraint.all(of: resources, volumes: volumes)
-    var left = offerings
-    var removed: [Ranking.Removal] = []
-    for constraint in constraints {
-      let kept = left.filter { constraint.loss($0) == nil }
-      removed.append(Ranking.Removal(constraint: constraint.name, count: left.count - kept.count))
-      left = kept
+    let judged = offerings.indices.map { position in
+      Judged(
+        position: position, hourlyPrice: offerings[position].hourlyPrice,
+        lost: constraints.indices.filter { !constraints[$0].accepts(offerings[position]) })
     }
-    let nearest = left.isEmpty ? nearMisses(offerings, constraints) : []
-    return Ranking(candidates: sorted(left, for: resources), removed: removed, nearest: nearest)
+    let matching = judged.filter(\.lost.isEmpty).map { offerings[$0.position] }
+    return Ranking(
+      candidates: sorted(matching, for: resources),
+      removed: removals(judged, constraints),
+      nearest: matching.isEmpty ? nearest(judged, constraints, in: offerings) : [])
   }
 
-  private static func nearMisses(_ offerings: [Offering], _ constraints: [Constraint]) -> [Ranking.NearMiss] {
-    let losses = offerings.enumerated().map { position, offering in
-      (position: position, offering: offering, lost: constraints.compactMap { $0.loss(offering) })
+  /// An offering by its position, and the indices of the constraints that it does not satisfy.
+  private struct Judged {
+    var position: Int
+    var hourlyPrice: Decimal
+    var lost: [Int]
+  }
+
+  /// Applied in their order, the first constraint that an offering loses by is the one that removes it.
+  private static func removals(_ judged: [Judged], _ constraints: [Constraint]) -> [Ranking.Removal] {
+    var counts = constraints.map { _ in 0 }
+    for first in judged.compactMap(\.lost.first) { counts[first] += 1 }
+    return zip(constraints, counts).map { Ranking.Removal(constraint: $0.name, count: $1) }
+  }
+
+  private static func nearest(
+    _ judged: [Judged], _ constraints: [Constraint], in offerings: [Offering]
+  ) -> [Ranking.NearMiss] {
+    let nearest = judged.sorted {
+      ($0.lost.count, $0.hourlyPrice, $0.position) < ($1.lost.count, $1.hourlyPrice, $1.position)
     }
-    let nearest = losses.sorted {
-      ($0.lost.count, $0.offering.hourlyPrice, $0.position) < ($1.lost.count, $1.offering.hourlyPrice, $1.position)
+    return nearest.prefix(3).map { miss in
+      let offering = offerings[miss.position]
+      let reasons = miss.lost.map { constraints[$0].loss(offering) }
+      return Ranking.NearMiss(offering: offering, lostBy: reasons.joined(separator: "; "))
     }
-    return nearest.prefix(3).map { Ranking.NearMiss(offering: $0.offering, lostBy: $0.lost.joined(separator: "; ")) }
   }
 
   private static func sorted(_ offerings: [Offering], for resources: Resources) -> [Offering] {
@@ -56,8 +74,9 @@ package enum Matching {
 /// One field of `resources` (or what volumes and the market demand) as a question to an offering.
 private struct Constraint {
   let name: String
-  /// Why the offering loses by this, in words; nil when it does not.
-  let loss: (Offering) -> String?
+  let accepts: (Offering) -> Bool
+  /// Why an offering that is not accepted loses, in words.
+  let loss: (Offering) -> String
 
   /// In the order of the spec's reference; availability last, so that its count tells what would match otherwise.
   static func all(of resources: Resources, volumes: [AttachedVolume]) -> [Constraint] {
@@ -87,50 +106,55 @@ private struct Constraint {
   ) -> Constraint? {
     guard !wanted.isEmpty else { return nil }
     let accepted = Set(wanted.map { $0.lowercased() })
-    let demand = "\(name) is \(wanted.joined(separator: " or "))"
-    return Constraint(name: name) { offering in
-      guard let value = stated(offering) else { return "\(demand), this does not state it" }
-      return accepted.contains(value.lowercased()) ? nil : "\(demand), this is \(value)"
-    }
+    return Constraint(
+      name: name,
+      accepts: { offering in stated(offering).map { accepted.contains($0.lowercased()) } ?? false },
+      loss: { "\(name) is \(wanted.joined(separator: " or ")), \(stated($0).map { "this is \($0)" } ?? unstated)" })
   }
 
   private static func within(
     _ name: String, _ bounds: Resources.Bounds?, _ stated: @escaping (Offering) -> Int?
   ) -> Constraint? {
     guard let bounds else { return nil }
-    return Constraint(name: name) { offering in
-      guard let value = stated(offering) else { return "\(name) is \(bounds), this does not state it" }
-      return bounds.contains(value) ? nil : "\(name) is \(bounds), this has \(value)"
-    }
+    return Constraint(
+      name: name,
+      accepts: { offering in stated(offering).map(bounds.contains) ?? false },
+      loss: { "\(name) is \(bounds), \(stated($0).map { "this has \($0)" } ?? unstated)" })
   }
 
+  private static let unstated = "this does not state it"
+
+  /// `shown`: whether the price stands in the sentence; the hourly one is already in what an offering is called.
   private static func atMost(
     _ name: String, _ cap: Decimal?, _ price: @escaping (Offering) -> Decimal, shown: Bool
   ) -> Constraint? {
     guard let cap else { return nil }
-    return Constraint(name: name) { offering in
-      let price = price(offering)
-      guard price > cap else { return nil }
-      let demand = "\(name) is \(Money.exact(cap))"
-      return shown ? "\(demand), this costs \(Money.exact(price))" : demand
-    }
+    return Constraint(
+      name: name,
+      accepts: { price($0) <= cap },
+      loss: { "\(name) is \(Money.exact(cap))" + (shown ? ", this costs \(Money.exact(price($0)))" : "") })
   }
 
   /// A volume can be attached only in its own provider's region.
   private static func beside(_ volumes: [AttachedVolume]) -> Constraint? {
-    guard !volumes.isEmpty else { return nil }
-    return Constraint(name: "volumes") { offering in
-      let elsewhere = volumes.first {
-        $0.provider.lowercased() != offering.provider.lowercased()
-          || $0.region.lowercased() != offering.region.lowercased()
-      }
-      return elsewhere.map {
-        "volume \($0.name) is in \($0.provider) \($0.region), this is in \(offering.provider) \(offering.region)"
-      }
-    }
+    guard let first = volumes.first else { return nil }
+    return Constraint(
+      name: "volumes",
+      accepts: { offering in volumes.allSatisfy { $0.isBeside(offering) } },
+      loss: { offering in
+        let volume = volumes.first { !$0.isBeside(offering) } ?? first
+        let (there, here) = ("\(volume.provider) \(volume.region)", "\(offering.provider) \(offering.region)")
+        return "volume \(volume.name) is in \(there), this is in \(here)"
+      })
   }
 
   private static var available: Constraint {
-    Constraint(name: "available") { $0.available ? nil : "it is not available now" }
+    Constraint(name: "available", accepts: \.available, loss: { _ in "it is not available now" })
+  }
+}
+
+extension AttachedVolume {
+  fileprivate func isBeside(_ offering: Offering) -> Bool {
+    provider.lowercased() == offering.provider.lowercased() && region.lowercased() == offering.region.lowercased()
   }
 }

@@ -95,10 +95,11 @@ extension SpecReader {
   private mutating func environment(_ fields: Fields, into spec: inout JobSpec) {
     spec.envs = fields("envs").map { envs($0.node, $0.path) } ?? []
     spec.secrets = texts(fields, "secrets", each: "the name of a variable of the local environment")
+    let ownNames = Set(spec.envs.map(\.name))
     for (index, secret) in spec.secrets.enumerated() {
       let path = fields.path.appending("secrets").appending(index)
       guard variableName(secret.value, secret.place, path) else { continue }
-      if spec.envs.contains(where: { $0.name == secret.value }) {
+      if ownNames.contains(secret.value) {
         report(secret.place, path, "\(secret.value) is in envs too", expected: "it in one of the two")
       }
     }
@@ -153,9 +154,10 @@ extension SpecReader {
   mutating func texts(_ fields: Fields, _ name: String, each: String) -> [Located<String>] {
     guard let (node, path) = fields(name) else { return [] }
     var texts: [Located<String>] = []
+    var seen: Set<String> = []
     for (element, path) in elements(node, path, expected: "a list, each \(each)") {
       guard let text = text(element, path, expected: each) else { continue }
-      if texts.contains(where: { $0.value == text }) {
+      if !seen.insert(text).inserted {
         report(element.place, path, "\(quoted(text)) is listed twice", expected: "each once")
       }
       texts.append(Located(text, at: element.place))

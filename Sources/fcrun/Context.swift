@@ -10,7 +10,7 @@ import ForwardCompute
 struct Context {
   static let defaultBaseURL = "https://app.forwardcompute.ai"
   /// A person waits for the answer.
-  private static let patience = RetryPolicy(maxElapsed: .seconds(20), longestPause: .seconds(8))
+  private static let patience = RetryPolicy(maxElapsed: .seconds(10), longestPause: .seconds(4))
 
   /// The API as the environment names it.
   ///

@@ -557,4 +557,10 @@ import Testing
       "\(opening), \"retry\": {\"on\": [\"exit:7\", \"exit:07\", \"exit:0\", \"exit:255\"]}}")
     #expect(spec.retry.on?.value == [.exit(7), .exit(0), .exit(255)])
   }
+
+  /// Looking for doubles was once quadratic: a list that fits into 1 MiB took minutes.
+  @Test(.timeLimit(.minutes(1))) func aLongListIsReadInLinearTime() throws {
+    let names = (0..<100_000).map { "\"v\($0)\"" }.joined(separator: ",")
+    #expect(try spec("\(opening), \"volumes\": [\(names)]}").volumes.count == 100_000)
+  }
 }
