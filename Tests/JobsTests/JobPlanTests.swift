@@ -95,6 +95,14 @@ import Testing
     #expect(plan.outputs.map(\.destination) == [nil, "r"])
   }
 
+  @Test(arguments: ["[\"job.json\"]", "[{\"source\": \"a\", \"destination\": \"./job.json\"}]"])
+  func anOutputNeverReplacesTheJobFile(outputs: String) throws {
+    let problems = try planProblems(with("\"outputs\": \(outputs)"))
+    #expect(problems.map { $0.contains("outputs[0]: would replace the job file itself") } == [true])
+    #expect(
+      try planProblems(with("\"outputs\": [{\"source\": \"job.json\", \"destination\": \"r/job.json\"}]")).isEmpty)
+  }
+
   @Test func anEntryRemembersItsPlace() throws {
     let file = try plan(with("\"files\": [\"a\", \"b\"]")).files[1]
     #expect(
@@ -178,6 +186,8 @@ import Testing
     #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: 300)) == 900)
     #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: 60)) == 600)
     #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: nil)) == 600)
+    #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: .max)) == Durations.longest)
+    #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: .min)) == 600)
     let explicit = try planned(with("\"limits\": {\"boot_timeout\": \"30s\"}"))
     #expect(explicit.bootTimeout(for: .fixture(maxBootSeconds: 300)) == 30)
   }
