@@ -105,11 +105,10 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
 public enum Excerpt {
   static let longest = 200
 
-  /// The start of `bytes`, with control characters and broken UTF-8 escaped.
-  static func of(_ bytes: some Collection<UInt8>, limit: Int = longest) -> String {
-    let start = bytes.prefix(limit)
-    let text = escaped(String(decoding: start, as: UTF8.self))
-    return bytes.count > limit ? text + "…" : text
+  /// The start of `text`, escaped, on one line.
+  static func of(_ text: String) -> String {
+    let start = escaped(text, limit: longest)
+    return start.count > longest ? start.prefix(longest) + "…" : start
   }
 
   /// `text` with every character escaped that could move a cursor, colour a terminal or turn the direction of reading.

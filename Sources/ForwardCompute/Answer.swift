@@ -12,6 +12,8 @@ struct Answer: Sendable {
   var isComplete = true
   var retryAfter: Duration?
   var location: String?
+  /// The key that was sent along: a page that echoes the request must not carry it into our errors.
+  var secret: String?
 }
 
 extension Answer {
@@ -27,16 +29,16 @@ extension Answer {
   /// A success that cannot be used.
   func malformed(_ operation: String, _ message: String) -> APIError {
     APIError(
-      kind: .malformedBody, operation: operation, message: message, status: status, excerpt: Excerpt.of(body))
+      kind: .malformedBody, operation: operation, message: message, status: status, excerpt: excerpt)
   }
 
   /// What an answer outside 2xx says.
   func error(_ operation: String) -> APIError {
     if (300..<400).contains(status) { return redirection(operation) }
-    let known = isComplete ? APIErrorBody(parsing: body) : nil
+    let known = isComplete ? APIErrorBody(parsing: body, masking: masked) : nil
     return APIError(
       kind: .status(status), operation: operation, message: message(known), status: status, type: known?.type,
-      field: known?.field, excerpt: known?.type == nil ? Excerpt.of(body) : nil, retryAfter: retryAfter)
+      field: known?.field, excerpt: known?.type == nil ? excerpt : nil, retryAfter: retryAfter)
   }
 
   private func message(_ known: APIErrorBody?) -> String {
@@ -45,8 +47,18 @@ extension Answer {
     return "the API answered \(status)\(type)\(text)"
   }
 
+  /// Masked before it is cut: half a key is a key half guessed.
+  private var excerpt: String {
+    Excerpt.of(masked(String(decoding: body.prefix(4096), as: UTF8.self)))
+  }
+
+  private func masked(_ text: String) -> String {
+    guard let secret, !secret.isEmpty else { return text }
+    return text.replacing(secret, with: "***")
+  }
+
   private func redirection(_ operation: String) -> APIError {
-    let target = location.map { Excerpt.escaped(Self.host(of: $0), limit: 100) } ?? "an unnamed place"
+    let target = location.map { Excerpt.escaped(masked(Self.host(of: $0)), limit: 100) } ?? "an unnamed place"
     return APIError(
       kind: .redirected, operation: operation,
       message: "the API answered \(status), a redirect to \(target), and redirects are refused; "
@@ -68,11 +80,11 @@ struct APIErrorBody {
 
   private static let longestMessage = 500
 
-  init?(parsing body: [UInt8]) {
+  init?(parsing body: [UInt8], masking mask: (String) -> String) {
     guard let error = try? JSONValue(parsing: body)["error"], let fields = try? WireFields(error) else { return nil }
-    type = fields.optionalString("type").map(APIErrorType.init(rawValue:))
-    message = fields.optionalString("message").map { Excerpt.escaped($0, limit: Self.longestMessage) }
-    field = fields.optionalString("field").map { Excerpt.escaped($0, limit: 100) }
+    type = fields.optionalString("type").map { APIErrorType(rawValue: mask($0)) }
+    message = fields.optionalString("message").map { Excerpt.escaped(mask($0), limit: Self.longestMessage) }
+    field = fields.optionalString("field").map { Excerpt.escaped(mask($0), limit: 100) }
   }
 }
 

@@ -220,9 +220,19 @@ private enum Fault: Error {
   private static func fault(_ error: NIOSSLError) -> Fault {
     switch error {
     case .handshakeFailed(let reason):
-      .notSent("TLS was not agreed (\(Excerpt.escaped("\(reason)", limit: 200)))")
+      .notSent("TLS was not agreed: \(Self.reason(reason))")
     default: .lost("the TLS connection broke (\(Excerpt.escaped("\(error)", limit: 200)))")
     }
+  }
+
+  /// BoringSSL's own word for it, without the place in its sources.
+  private static func reason(_ error: BoringSSLError) -> String {
+    let text = "\(error)"
+    if text.contains("CERTIFICATE_VERIFY_FAILED") { return "the server's certificate is not one that we trust" }
+    guard let word = text.split(separator: "OPENSSL_internal:").dropFirst().first else {
+      return Excerpt.escaped(text, limit: 100)
+    }
+    return Excerpt.escaped(String(word.prefix { $0 != " " }), limit: 100)
   }
 
   private static func reason(_ error: NIOConnectionError) -> String {

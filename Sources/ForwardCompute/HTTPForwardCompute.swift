@@ -70,7 +70,7 @@ extension HTTPForwardCompute {
       let headers = try authorization(operation, needed: true)
       let outgoing = HTTPRequest(
         method: .post, url: base.text + Read.instances.path, headers: headers, body: Array(request.json.text().utf8))
-      return Creation(try await exchange.send(outgoing, operation: operation), operation: operation)
+      return Creation(try await send(outgoing, operation), operation: operation)
     } catch {
       return Creation(error)
     }
@@ -81,7 +81,7 @@ extension HTTPForwardCompute {
     try Self.check(id, operation)
     let outgoing = HTTPRequest(
       method: .delete, url: base.text + Read.instancePath(id), headers: try authorization(operation, needed: true))
-    let answer = try await exchange.send(outgoing, operation: operation)
+    let answer = try await send(outgoing, operation)
     guard (200..<300).contains(answer.status) else { throw answer.error(operation) }
   }
 }
@@ -121,8 +121,14 @@ extension HTTPForwardCompute {
     if let id = read.id { try Self.check(id, read.operation) }
     let request = HTTPRequest(
       method: .get, url: base.text + read.path, headers: try authorization(read.operation, needed: read.needsKey))
-    let answer = try await exchange.send(request, operation: read.operation)
+    let answer = try await send(request, read.operation)
     guard (200..<300).contains(answer.status) else { throw answer.error(read.operation) }
+    return answer
+  }
+
+  private func send(_ request: HTTPRequest, _ operation: String) async throws(APIError) -> Answer {
+    var answer = try await exchange.send(request, operation: operation)
+    answer.secret = apiKey
     return answer
   }
 

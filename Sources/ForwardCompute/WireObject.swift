@@ -25,6 +25,12 @@ public struct WireProblem: Error, Sendable, Equatable, CustomStringConvertible {
   /// For messages.
   public var description: String { field.isEmpty ? message : "\(field): \(message)" }
 
+  /// A problem at a field; an empty name means the object itself.
+  public init(field: String, message: String) {
+    self.field = field
+    self.message = message
+  }
+
   func inside(_ outer: String) -> WireProblem {
     WireProblem(field: field.isEmpty ? outer : "\(outer).\(field)", message: message)
   }

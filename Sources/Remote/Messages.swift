@@ -129,11 +129,14 @@ package struct Transferred: Codable, Sendable, Equatable {
   package var bytes: Int
   /// Output patterns that matched nothing.
   package var missing: [String]
+  /// Outputs that were found but not fetched, with the reason: sockets, devices, links that lead outside.
+  package var refused: [String]
 
-  package init(files: Int, bytes: Int, missing: [String] = []) {
+  package init(files: Int, bytes: Int, missing: [String] = [], refused: [String] = []) {
     self.files = files
     self.bytes = bytes
     self.missing = missing
+    self.refused = refused
   }
 }
 

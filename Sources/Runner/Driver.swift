@@ -38,10 +38,12 @@ package struct Driver: Sendable {
   }
 
   /// Drives until the job is finished, or until the release stays unproved for as long as is reported (rulings 7).
+  /// - Parameter first: what happens to the job as it is taken; a cancel where the driver is started for that.
   /// - Throws: ``StoreError`` when the store fails before anything is rented, or when the job was taken over.
-  package func run(_ record: JobRecord) async throws -> Verdict {
-    var run = Run(record: record, startedAt: world.clock.now())
+  package func run(_ record: JobRecord, first: Event = .restarted) async throws -> Verdict {
+    var run = Run(record: record)
     try step(&run, .restarted)
+    if first != .restarted { try step(&run, first) }
     while case .perform(let effect) = run.record.state.next(tries: run.tries) {
       guard !run.isOverdue(at: world.clock.now()) else { break }
       let (event, wake) = await perform(effect, for: run)
@@ -72,7 +74,6 @@ extension Driver {
   /// What this process knows of the job besides its durable state.
   struct Run: Sendable {
     var record: JobRecord
-    let startedAt: Moment
     /// How often the state's effect was asked for without changing the state.
     var tries = 0
     var lastEvent: Event?

@@ -58,6 +58,9 @@ extension World {
     return .collected(missing: first.missing)
   }
 
+  /// Outputs as they are now, outside of any driver.
+  package func fetch(_ attempt: Attempt, for job: JobRecord) async -> Event { await collect(attempt, for: job) }
+
   /// After a DELETE that came first: what still comes of logs and outputs is taken, for a short while.
   func salvage(_ attempt: Attempt, for job: JobRecord) async -> Event {
     await withTaskGroup(of: Void.self) { group in
@@ -132,7 +135,7 @@ extension World {
   }
 
   private func followRequest(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> Request.Verb {
-    let logs = folder(job.id) + "/attempt-\(attempt.number)/node-\(machine.node)"
+    let logs = logFolder(job.id, attempt.number, machine.node)
     return .follow(
       Follow(
         control: job.control(of: attempt), stdout: logs + "/stdout.log", stderr: logs + "/stderr.log",

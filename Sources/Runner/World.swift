@@ -12,15 +12,15 @@ package struct World: Sendable {
   package var wakes: any Wakes
   package var secrets: any Secrets
   package var narrator: any Narrator
-  /// Folder of a job's own files, see docs/architecture.md "On disk".
-  package var folder: @Sendable (_ job: String) -> String
+  /// The folder of one node's logs, made where it is missing; see docs/architecture.md "On disk".
+  package var logFolder: @Sendable (_ job: String, _ attempt: Int, _ node: Int) -> String
   /// Nodes are asked at once, or in order where the order of everything must follow from a seed.
   package var asksNodesAtOnce: Bool
 
   package init(
     api: any ForwardComputeAPI, clock: any Clock, entropy: any Entropy, hosts: any Hosts, wakes: any Wakes,
-    secrets: any Secrets, narrator: any Narrator, folder: @escaping @Sendable (_ job: String) -> String,
-    asksNodesAtOnce: Bool = true
+    secrets: any Secrets, narrator: any Narrator,
+    logFolder: @escaping @Sendable (_ job: String, _ attempt: Int, _ node: Int) -> String, asksNodesAtOnce: Bool = true
   ) {
     self.api = api
     self.clock = clock
@@ -29,7 +29,7 @@ package struct World: Sendable {
     self.wakes = wakes
     self.secrets = secrets
     self.narrator = narrator
-    self.folder = folder
+    self.logFolder = logFolder
     self.asksNodesAtOnce = asksNodesAtOnce
   }
 

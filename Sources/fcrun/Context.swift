@@ -10,17 +10,26 @@ import ForwardCompute
 struct Context {
   static let defaultBaseURL = "https://app.forwardcompute.ai"
   /// A person waits for the answer.
-  private static let patience = RetryPolicy(maxElapsed: .seconds(20), longestPause: .seconds(8))
+  private static let patience = RetryPolicy(maxElapsed: .seconds(10), longestPause: .seconds(4))
 
   /// The API as the environment names it.
   ///
   /// - Throws: ``APIError`` of kind `notConfigured` when the URL or the key cannot be used.
   static func api() throws -> any ForwardComputeAPI {
-    let client = try HTTPForwardCompute(
-      baseURL: environment("FORWARD_COMPUTE_BASE_URL") ?? defaultBaseURL,
-      apiKey: environment("FORWARD_COMPUTE_API_KEY"),
-      userAgent: "fcrun/\(Version.text)")
+    try client(environment("FORWARD_COMPUTE_BASE_URL") ?? defaultBaseURL, environment("FORWARD_COMPUTE_API_KEY"))
+  }
+
+  /// The API at `baseURL`.
+  ///
+  /// - Throws: ``APIError`` of kind `notConfigured` when the URL or the key cannot be used.
+  static func client(_ baseURL: String, _ apiKey: String?) throws -> any ForwardComputeAPI {
+    let client = try HTTPForwardCompute(baseURL: baseURL, apiKey: apiKey, userAgent: "fcrun/\(Version.text)")
     return RetryingForwardCompute(client, limiter: RequestLimiter(), policy: patience)
+  }
+
+  /// A variable of the environment as it is.
+  static func environmentEvenEmpty(_ name: String) -> String? {
+    ProcessInfo.processInfo.environment[name]
   }
 
   /// A variable of the environment; an empty one counts as not set.

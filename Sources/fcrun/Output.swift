@@ -71,7 +71,12 @@ enum Output {
 enum StandardStream {
   /// Writes all of `text`; returns 0, or the errno that stopped it: write(2).
   static func write(_ text: String, to descriptor: Int32) -> Int32 {
-    var bytes = Array(text.utf8)[...]
+    write(bytes: Array(text.utf8), to: descriptor)
+  }
+
+  /// Writes all of `all`; returns 0, or the errno that stopped it: write(2).
+  static func write(bytes all: [UInt8], to descriptor: Int32) -> Int32 {
+    var bytes = all[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) }
       if count < 0 && errno != EINTR { return errno }

@@ -1,5 +1,7 @@
 import ArgumentParser
 import ForwardCompute
+import Jobs
+import Store
 
 #if canImport(Glibc)
   import Glibc
@@ -38,6 +40,8 @@ enum Report {
     switch error {
     case let failure as Failure: end(failure)
     case let error as APIError: end(Failure(error), api: error)
+    case let problems as SpecProblems: end(problems)
+    case let error as StoreError: end(Failure(status: .failed, message: error.description))
     default: endAsParsed(error)
     }
   }
@@ -51,10 +55,22 @@ enum Report {
     if wantsJSON {
       write(json(failure, api).text())
     } else {
-      write("fcrun: \(Excerpt.escaped(failure.message))")
+      let lines = failure.message.split(separator: "\n").map { Excerpt.escaped(String($0)) }
+      write("fcrun: " + lines.joined(separator: "\n"))
       if let next = failure.next { write("try: \(Excerpt.escaped(next))") }
     }
     StandardStream.leave(failure.status.rawValue)
+  }
+
+  /// All that is wrong with a spec, a line each.
+  private static func end(_ problems: SpecProblems) -> Never {
+    if wantsJSON {
+      let list = problems.problems.map { JSONValue.string($0.description) }
+      write(JSONValue.object(of: [("problems", .array(list)), ("exit_code", .integer(64))]).text())
+    } else {
+      for problem in problems.problems { write(Excerpt.escaped(problem.description)) }
+    }
+    StandardStream.leave(ExitStatus.usage.rawValue)
   }
 
   private static func json(_ failure: Failure, _ api: APIError?) -> JSONValue {

@@ -173,18 +173,36 @@ struct PublicHalf: Equatable {
     (try? Data(contentsOf: URL(filePath: path))).flatMap { PublicHalf(line: String(decoding: $0, as: UTF8.self)) }
   }
 
-  /// OpenSSH's own format (PROTOCOL.key): the public key stands before the encrypted part.
   private static func inPrivateKey(_ path: String) -> PublicHalf? {
+    PrivateKeyFile(path)?.publicKey.flatMap { PublicHalf(bytes: $0) }
+  }
+}
+
+/// What a private key file in OpenSSH's own format says in the clear (PROTOCOL.key).
+package struct PrivateKeyFile {
+  var cipher: String
+  var publicKey: [UInt8]?
+
+  init?(_ path: String) {
     guard let text = try? Data(contentsOf: URL(filePath: path)) else { return nil }
     let lines = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline)
-    guard lines.first == "-----BEGIN OPENSSH PRIVATE KEY-----",
-      let bytes = Data(base64Encoded: lines.dropFirst().dropLast().joined())
-    else { return nil }
     let magic = Array("openssh-key-v1\0".utf8)
-    guard bytes.starts(with: magic) else { return nil }
+    guard lines.first == "-----BEGIN OPENSSH PRIVATE KEY-----",
+      let bytes = Data(base64Encoded: lines.dropFirst().dropLast().joined()), bytes.starts(with: magic)
+    else { return nil }
     var reader = WireReader(Array(bytes.dropFirst(magic.count)))
-    guard reader.string() != nil, reader.string() != nil, reader.string() != nil, reader.number() != nil else { return nil }
-    return reader.string().flatMap { PublicHalf(bytes: $0) }
+    guard let cipher = reader.string(), reader.string() != nil, reader.string() != nil, reader.number() != nil else {
+      return nil
+    }
+    self.cipher = String(decoding: cipher, as: UTF8.self)
+    publicKey = reader.string()
+  }
+
+  /// True when the private half needs a passphrase: of this format, or of PEM with its header in the clear.
+  package static func isEncrypted(_ path: String) -> Bool {
+    if let file = PrivateKeyFile(path) { return file.cipher != "none" }
+    guard let text = try? Data(contentsOf: URL(filePath: path)) else { return false }
+    return String(decoding: text, as: UTF8.self).contains("ENCRYPTED")
   }
 }
 

@@ -1,6 +1,12 @@
 import ArgumentParser
 import ForwardCompute
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
 /// `--json`, for every command that answers.
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print one JSON document instead of a table.")
@@ -82,6 +88,14 @@ enum Cell {
 
   static func number(_ value: Int?) -> String {
     value.map { String($0) } ?? unknown
+  }
+
+  /// At least two decimals, and as many as there are: `3.10`, `3.015`.
+  static func money(_ amount: Decimal?) -> String {
+    guard let amount else { return unknown }
+    let text = "\(amount)"
+    let decimals = text.firstIndex(of: ".").map { text[$0...].count - 1 } ?? 0
+    return text + (decimals == 0 ? ".00" : decimals == 1 ? "0" : "")
   }
 
   static func claim(_ value: Bool?) -> String {

@@ -24,7 +24,8 @@ struct ModelsCommand: AsyncParsableCommand {
 
     private static func row(_ model: Model) -> [String] {
       [
-        model.id, model.modelType, "\(model.pricing.input)", "\(model.pricing.output)", Cell.text(model.pricing.unit),
+        model.id, model.modelType, Cell.money(model.pricing.input), Cell.money(model.pricing.output),
+        Cell.text(model.pricing.unit),
         Cell.number(model.contextLength), model.provider,
       ]
     }

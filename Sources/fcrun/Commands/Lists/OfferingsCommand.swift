@@ -49,7 +49,7 @@ extension OfferingsCommand.List {
   fileprivate static func row(_ offering: ComputeOffering) -> [String] {
     [
       offering.id, gpu(offering), offering.configuration?.vramPerGPUInGB.map { "\($0)G" } ?? Cell.unknown,
-      "\(offering.hourlyPrice)", "\(offering.pricePerGPUHour)", offering.region, offering.provider,
+      Cell.money(offering.hourlyPrice), Cell.money(offering.pricePerGPUHour), offering.region, offering.provider,
       offering.deploymentType, boot(offering.bootTime), Cell.claim(offering.available),
     ]
   }

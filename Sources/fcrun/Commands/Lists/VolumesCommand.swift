@@ -25,7 +25,7 @@ struct VolumesCommand: AsyncParsableCommand {
     private static func row(_ volume: Volume) -> [String] {
       [
         volume.id, volume.name, "\(volume.sizeGB)", volume.region, volume.provider,
-        volume.costEstimate.map { "\($0)" } ?? Cell.unknown, Cell.claim(volume.supportsMultiMount),
+        Cell.money(volume.costEstimate), Cell.claim(volume.supportsMultiMount),
         Cell.text(volume.mountedBy),
       ]
     }

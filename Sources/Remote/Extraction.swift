@@ -1,0 +1,220 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// A local folder that files from a possibly hostile machine are put into: every step of a path is opened relative to the folder above it and
+/// never through a symbolic link, every file is created anew. What is complete is then renamed to its place.
+package final class Extraction {
+  private let top: Int32
+  private let partial: [UInt8]
+  private var parent: (path: [[UInt8]], descriptor: Int32)?
+
+  /// Makes `partial` if need be, and empties it.
+  /// - Throws: ``Failure`` `local`.
+  package init(partial: String) throws(Failure) {
+    self.partial = Array(partial.utf8)
+    try Self.makeFolders(self.partial)
+    top = try Self.openFolder(self.partial)
+    try Self.empty(top, self.partial)
+  }
+
+  package func close() {
+    if let parent { _ = systemClose(parent.descriptor) }
+    parent = nil
+    _ = systemClose(top)
+  }
+
+  // MARK: Filling
+
+  package func makeFolder(_ path: [[UInt8]], mode: UInt16) throws(Failure) {
+    guard let name = path.last else { return }
+    let folder = try folder(path.dropLast())
+    let code = name.withCString { mkdirat(folder, $0, mode_t(mode | 0o700)) }
+    guard code == 0 || errno == EEXIST else { throw Failure.local("make the folder", shown(path)) }
+  }
+
+  /// Creates a file; it must not exist.
+  /// - Returns: its descriptor, to be closed by ``finish(_:modified:_:)``.
+  package func createFile(_ path: [[UInt8]], mode: UInt16) throws(Failure) -> Int32 {
+    guard let name = path.last else { throw Failure(kind: .remote, message: "a file without a name") }
+    let folder = try folder(path.dropLast())
+    let descriptor = name.withCString {
+      openat(folder, $0, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_t(mode | 0o600))
+    }
+    guard descriptor >= 0 else { throw Failure.local("create", shown(path)) }
+    return descriptor
+  }
+
+  package func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32, _ path: [[UInt8]]) throws(Failure) {
+    var rest = bytes
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw Failure.local("write to", shown(path)) }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  package func finish(_ descriptor: Int32, modified: Int, _ path: [[UInt8]]) throws(Failure) {
+    let time = timespec(tv_sec: modified, tv_nsec: 0)
+    let times = [time, time]
+    futimens(descriptor, times)
+    guard systemClose(descriptor) == 0 else { throw Failure.local("write to", shown(path)) }
+  }
+
+  package func makeLink(_ path: [[UInt8]], target: [UInt8]) throws(Failure) {
+    guard let name = path.last else { return }
+    let folder = try folder(path.dropLast())
+    let code = target.withCString { target in name.withCString { symlinkat(target, folder, $0) } }
+    guard code == 0 else { throw Failure.local("make the link", shown(path)) }
+  }
+
+  /// Copies a file that is already here.
+  package func copy(_ source: [[UInt8]], to path: [[UInt8]], mode: UInt16) throws(Failure) {
+    guard let name = source.last else { return }
+    let folder = try folder(source.dropLast())
+    let input = name.withCString { openat(folder, $0, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) }
+    guard input >= 0 else { throw Failure.local("open", shown(source)) }
+    defer { _ = systemClose(input) }
+    let output = try createFile(path, mode: mode)
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = systemRead(input, &buffer, buffer.count)
+      if count == 0 { break }
+      guard count > 0 else { throw Failure.local("read", shown(source)) }
+      try write(buffer[..<count], to: output, path)
+    }
+    try finish(output, modified: 0, path)
+  }
+
+  /// The folder at `path`, made when missing; the last one stays open, files of one folder come together.
+  private func folder(_ path: ArraySlice<[UInt8]>) throws(Failure) -> Int32 {
+    if path.isEmpty { return top }
+    if let parent, parent.path.elementsEqual(path) { return parent.descriptor }
+    var current = top
+    for (index, name) in path.enumerated() {
+      _ = name.withCString { mkdirat(current, $0, 0o777) }
+      let next = name.withCString { openat(current, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
+      let code = errno
+      if current != top { _ = systemClose(current) }
+      guard next >= 0 else { throw Failure.local("enter", shown(Array(path.prefix(index + 1))), code) }
+      current = next
+    }
+    if let parent { _ = systemClose(parent.descriptor) }
+    parent = (Array(path), current)
+    return current
+  }
+
+  private func shown(_ path: [[UInt8]]) -> [UInt8] { partial + [Path.slash] + Path.joined(path) }
+
+  // MARK: Publishing
+
+  /// Renames everything into `root`: files replace files, folders are merged. Afterwards the partial folder is gone.
+  /// - Throws: ``Failure`` `local`, also when something of another kind is in the way.
+  package func publish(into root: String) throws(Failure) {
+    let root = Array(root.utf8)
+    try Self.makeFolders(root)
+    let destination = try Self.openFolder(root)
+    defer { _ = systemClose(destination) }
+    // On disk before it is in place: the machine, and with it the only other copy, is given back right afterwards. One sync(2) instead of
+    // an fsync(2) for each of many small files.
+    sync()
+    try Self.merge(top, into: destination, root)
+    _ = fsync(destination)
+    _ = partial.withCString { rmdir($0) }
+  }
+
+  private static func merge(_ source: Int32, into destination: Int32, _ place: [UInt8]) throws(Failure) {
+    for name in try names(in: source, place) {
+      let path = place + [Path.slash] + name
+      let isFolder = status(source, name)?.isFolder ?? false
+      let there = status(destination, name)
+      if let there, there.isFolder != isFolder {
+        throw Failure(
+          kind: .local,
+          message:
+            "\(path.shown) is \(there.isFolder ? "a folder" : "no folder") here and the output is the other; move it away"
+        )
+      }
+      if isFolder, there != nil {
+        let (from, to) = (try enter(source, name, path), try enter(destination, name, path))
+        defer { _ = (systemClose(from), systemClose(to)) }
+        try merge(from, into: to, path)
+        _ = name.withCString { unlinkat(source, $0, AT_REMOVEDIR) }
+      } else {
+        let code = name.withCString { renameat(source, $0, destination, $0) }
+        guard code == 0 else { throw Failure.local("put in place", path) }
+      }
+    }
+  }
+
+  // MARK: Folders by descriptor
+
+  private static func enter(_ folder: Int32, _ name: [UInt8], _ path: [UInt8]) throws(Failure) -> Int32 {
+    let next = name.withCString { openat(folder, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
+    guard next >= 0 else { throw Failure.local("enter", path) }
+    return next
+  }
+
+  private static func status(_ folder: Int32, _ name: [UInt8]) -> FileStatus? {
+    var status = stat()
+    guard name.withCString({ fstatat(folder, $0, &status, AT_SYMLINK_NOFOLLOW) }) == 0 else { return nil }
+    return FileStatus(status)
+  }
+
+  private static func names(in folder: Int32, _ path: [UInt8]) throws(Failure) -> [[UInt8]] {
+    // A descriptor of its own: fdopendir(3) takes it over.
+    let own = ".".withCString { openat(folder, $0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+    guard own >= 0, let stream = fdopendir(own) else { throw Failure.local("list", path) }
+    defer { closedir(stream) }
+    var names: [[UInt8]] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }
+    }
+    return names
+  }
+
+  private static func empty(_ folder: Int32, _ path: [UInt8]) throws(Failure) {
+    for name in try names(in: folder, path) {
+      let place = path + [Path.slash] + name
+      let isFolder = status(folder, name)?.isFolder ?? false
+      if isFolder {
+        let inner = try enter(folder, name, place)
+        defer { _ = systemClose(inner) }
+        try empty(inner, place)
+      }
+      let code = name.withCString { unlinkat(folder, $0, isFolder ? AT_REMOVEDIR : 0) }
+      guard code == 0 else { throw Failure.local("remove", place) }
+    }
+  }
+
+  private static func openFolder(_ path: [UInt8]) throws(Failure) -> Int32 {
+    let descriptor = path.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+    guard descriptor >= 0 else { throw Failure.local("open the folder", path) }
+    return descriptor
+  }
+
+  private static func makeFolders(_ path: [UInt8]) throws(Failure) {
+    var place: [UInt8] = []
+    for part in path.split(separator: Path.slash) {
+      place += [Path.slash] + part
+      let code = place.withCString { mkdir($0, 0o777) }
+      guard code == 0 || errno == EEXIST || errno == EISDIR || FileStatus(place, follow: true)?.isFolder == true else {
+        throw Failure.local("make the folder", place)
+      }
+    }
+  }
+}
+
+private func systemClose(_ descriptor: Int32) -> Int32 { close(descriptor) }
+
+private func systemWrite(_ descriptor: Int32, _ buffer: UnsafeRawPointer?, _ count: Int) -> Int {
+  write(descriptor, buffer, count)
+}
+
+private func systemRead(_ descriptor: Int32, _ buffer: UnsafeMutableRawPointer?, _ count: Int) -> Int {
+  read(descriptor, buffer, count)
+}

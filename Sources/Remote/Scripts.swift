@@ -1,0 +1,400 @@
+// What runs on the machine: POSIX sh and coreutils, nothing to install. Each script gets everything as arguments, never as text in the script;
+// `$1` is a random marker that opens and closes its answer, because a login shell may print before it.
+
+package enum Script {
+  /// Shared words. `place` puts the absolute path of its argument into `p`.
+  private static let words = #"""
+    M=$1
+    say() { printf '%s\n' "$*"; }
+    end() { printf '%s\n' "$M $1"; exit "$1"; }
+    fail() { say "$*" >&2; end 1; }
+    place() { case $1 in '~') p=$HOME ;; '~/'*) p=$HOME/${1#'~/'} ;; /*) p=$1 ;; *) p=$HOME/$1 ;; esac; }
+
+    """#
+
+  /// Shared by the supervisor and those who ask about it. A zombie is not alive: pid 1 of a container may never reap.
+  private static let liveness = #"""
+    born() { [ -r "/proc/$1/stat" ] && sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+    boot() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo none; }
+    alive() {
+      kill -s 0 "$1" 2>/dev/null || return 1
+      [ -r "/proc/$1/stat" ] || { [ ! -r /proc/self/stat ]; return; }
+      [ "$(born "$1")" = "$2" ] || return 1
+      case $(sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null) in Z* | X*) return 1 ;; esac
+    }
+
+    """#
+
+  /// `report` prints one line: what the records say. `exit` is read again after "dead": the job may have ended between the two looks.
+  private static let report = #"""
+    exited() { read -r code phase ending out err rest <exit && say "exited $code $phase $ending $out $err"; }
+    report() {
+      if [ -f exit ]; then exited; return; fi
+      [ -d begin ] || { say notBegun; return; }
+      n=0
+      while [ ! -f sup ] && [ ! -f exit ] && [ $n -lt 100 ]; do n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1; done
+      if [ -f exit ]; then exited; return; fi
+      [ -f sup ] || { say 'lost the supervisor died before it could write its record'; return; }
+      read -r pid start booted <sup
+      if [ "$booted" != "$(boot)" ]; then say 'lost the machine was rebooted'
+      elif alive "$pid" "$start"; then say running
+      elif [ -f exit ]; then exited
+      elif [ -f child ] && read -r phase cpid cstart <child && alive "$cpid" "$cstart"; then
+        say 'lost the supervisor was killed; the command still runs, but nobody will know its result'
+      else say 'lost the supervisor and the command are dead, and no result is on record'; fi
+    }
+    wake() { for f in w.*; do [ -p "$f" ] && echo x 1<>"$f"; done; }
+
+    """#
+
+  /// `watch SECONDS` returns when `exit` is there, when the other side is gone (1), or after SECONDS (0: never). Prints a beat every 4 s.
+  ///
+  /// Registered before `exit` is looked at, so no wake-up is lost; asleep in read(2) on a FIFO, so nothing is polled.
+  private static let watch = #"""
+    watch() {
+      F=w.$$.$M
+      (umask 077; mkfifo "$F") && exec 8<>"$F" || return 2
+      exec 3<&0
+      (trap 'kill $s 2>/dev/null; exit' TERM; while :; do sleep 4 8>&- 3<&- & s=$!; wait $s || exit; echo t >&8; done) >/dev/null & T=$!
+      (cat <&3 >/dev/null; echo q >&8) >/dev/null & Q=$!
+      trap 'rm -f "$F"; kill $T $Q 2>/dev/null' EXIT
+      trap 'exit 1' HUP INT TERM PIPE
+      beats=0 gone=0
+      while [ ! -f exit ]; do
+        read -r x <&8 || :
+        case $x in
+          q) gone=1; break ;;
+          t)
+            beats=$((beats + 1))
+            [ "$1" -gt 0 ] && [ $((beats * 4)) -ge "$1" ] && break
+            [ $((beats % 2)) = 0 ] && [ -d begin ] && case $(report) in lost*) break ;; esac
+            [ -d "$C" ] || break
+            say "beat $(wc -c <stdout 2>/dev/null) $(wc -c <stderr 2>/dev/null)" ;;
+        esac
+      done
+      return $gone
+    }
+
+    """#
+
+  /// Arguments: marker, command. Both streams begin after the marker, the exit code follows it again.
+  package static let exec =
+    words + #"""
+      printf '%s\n' "$M"; printf '%s\n' "$M" >&2
+      /bin/sh -c "$2" </dev/null
+      r=$?
+      printf '\n%s %s\n' "$M" $r
+      """#
+
+  /// Arguments: marker, control folder, workdir. Stdin: a tar archive for the workdir.
+  package static let unpack =
+    words + #"""
+      place "$2"; C=$p; place "$3"; W=$p
+      say "$M"
+      (umask 077; mkdir -p "$C") && chmod 700 "$C" || fail "cannot make the control folder $C"
+      mkdir -p "$W" && cd "$W" || fail "cannot make the workdir $W"
+      LC_ALL=C tar -xpof - || fail "tar could not unpack into $W"
+      end 0
+      """#
+
+  /// Arguments: marker, workdir. Stdin: names, each ended by NUL. Answer: a line with the sha256 of each, in their order.
+  package static let hash =
+    words + digests + #"""
+      place "$2"
+      say "$M"
+      cd "$p" || fail "cannot enter $p"
+      digests || fail "cannot hash the files in $p"
+      end 0
+      """#
+
+  /// Hashes the NUL-separated names on stdin; nothing reads the names it prints.
+  private static let digests = #"""
+    digests() {
+      if command -v sha256sum >/dev/null 2>&1; then set -- sha256sum --
+      elif command -v shasum >/dev/null 2>&1; then set -- shasum -a 256 --
+      else set -- openssl dgst -sha256 -r; fi
+      LC_ALL=C xargs -0 "$@"
+    }
+
+    """#
+
+  /// Arguments: marker, control folder, workdir, seconds to live (0: for ever), grace. Stdin: a tar archive with the files of ``LaunchFiles``.
+  package static let launch =
+    words + liveness + report + #"""
+      u=$(umask); umask 077
+      place "$2"; C=$p; place "$3"; W=$p
+      say "$M"
+      mkdir -p "$C" && chmod 700 "$C" && cd "$C" || fail "cannot make the control folder $C"
+      if [ ! -d begin ]; then
+        (umask "$u"; mkdir -p "$W") || fail "cannot make the workdir $W"
+        L=$C/l.$M
+        mkdir "$L" && LC_ALL=C tar -xpof - -C "$L" || { rm -rf "$L"; fail "cannot write to $C"; }
+        set -- "$L/supervisor" "$C" "$L" "$W" "$u" "$4" "$5"
+        if command -v setsid >/dev/null 2>&1; then setsid /bin/sh "$@" </dev/null >>"$C/sup.log" 2>&1 &
+        else (trap '' HUP; exec /bin/sh "$@" </dev/null >>"$C/sup.log" 2>&1) & fi
+        n=0
+        while [ ! -f sup ] && [ ! -f exit ] && [ $n -lt 500 ]; do n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1; done
+        [ -d begin ] || fail "the supervisor did not start: $(tail -n 3 sup.log 2>/dev/null)"
+      fi
+      report
+      end 0
+      """#
+
+  /// Runs setup and command at most once; arguments: control folder, launch folder, workdir, umask, seconds to live, grace.
+  package static let supervisor =
+    #"""
+    #!/bin/sh
+    # fcrun's supervisor of one job: takes the gate, runs setup and command, writes the record `exit`.
+    C=$1 L=$2 W=$3 U=$4 LIFE=$5 GRACE=$6
+    cd "$C" && P=$(pwd -P) && C=$P || exit 125
+    umask 077
+    trap '' HUP INT QUIT
+
+    """# + liveness + #"""
+      wake() { for f in w.*; do [ -p "$f" ] && echo x 1<>"$f"; done; }
+      # The only gate: exactly one winner, for ever. A loser leaves nothing behind, its copy of the secrets least of all.
+      mkdir begin 2>/dev/null || { rm -rf "$L"; exit 0; }
+      why=exited groups= timer= killer= interrupted=
+      trap 'interrupted=1; [ $why = exited ] && why=stopped' TERM
+      trap 'interrupted=1; [ $why = exited ] && why=timedOut' USR1
+      # Room for the result, taken now: a disk that the job fills must not swallow it.
+      printf '%120s\n' '' >exit.tmp
+      : >>stdout; : >>stderr; mkdir -p outputs
+      say() { printf '%s\n' "$2" >"$1.tmp" && mv -f "$1.tmp" "$1"; }
+      say sup "$$ $(born $$) $(boot)"
+      for f in l.*; do [ "$f" = "${L##*/}" ] || rm -rf "$f"; done
+
+      # after SECONDS COMMAND: in the background, leaves no sleeper behind when it is ended early.
+      after() { (trap 'kill $s 2>/dev/null; exit' TERM; sleep "$1" & s=$!; wait $s || exit; trap - TERM; eval "$2") & }
+      own() {
+        if command -v setsid >/dev/null 2>&1; then exec setsid "$@"
+        elif command -v perl >/dev/null 2>&1; then exec perl -e 'setpgrp(0, 0); exec @ARGV' "$@"
+        else exec timeout 0 "$@"; fi
+      }
+      # TERM to the process group, to the process itself while it is not yet its leader; KILL after the grace.
+      finish() {
+        [ -z "$killer" ] || return 0
+        g=$GRACE; [ -f stop ] && read -r g <stop
+        kill -s TERM -- "-$P" 2>/dev/null || kill -s TERM "$P" 2>/dev/null
+        after "$g" "kill -s KILL -- -$P 2>/dev/null || kill -s KILL $P" ; killer=$!
+      }
+      # phase NAME: runs it and leaves its exit code in `rc`.
+      phase() {
+        (own /bin/sh "$L/run" "$1" "$L" "$W" "$C" "$U") </dev/null >>"$2" 2>>stderr & P=$!
+        groups="$groups $P"
+        say child "$1 $P $(born $P)"
+        rc=
+        while :; do
+          [ $why = exited ] || finish
+          interrupted=
+          wait $P; r=$?
+          # A wait that a signal cut short tells nothing; one that finds nobody left tells what was known before.
+          [ $r = 127 ] && [ -n "$rc" ] && break
+          rc=$r
+          [ -n "$interrupted" ] || break
+        done
+        [ -z "$killer" ] || kill -s TERM $killer 2>/dev/null; killer=
+      }
+      # Whoever is left of the process groups, and whoever still holds the log files, ends now: the logs are final afterwards.
+      members() {
+        cat /proc/[0-9]*/stat 2>/dev/null | sed 's/^\([0-9]*\) .*) /\1 /' | while read -r pid state parent group rest; do
+          case $state in Z | X) continue ;; esac
+          for g in $groups; do [ "$group" = "$g" ] && say_pid "$pid"; done
+        done
+      }
+      say_pid() { printf '%s\n' "$1"; }
+      holders() {
+        ls -l /proc/[0-9]*/fd/1 /proc/[0-9]*/fd/2 2>/dev/null | while read -r line; do
+          case $line in *" -> $C/stdout" | *" -> $C/stderr") line=${line#*" /proc/"}; say_pid "${line%%/*}" ;; esac
+        done
+      }
+      sweep() {
+        for g in $groups; do kill -s KILL -- "-$g" 2>/dev/null; done
+        for pid in $(holders); do [ "$pid" = $$ ] || kill -s KILL "$pid" 2>/dev/null; done
+        n=0
+        while [ $n -lt 100 ] && [ -n "$(members)$(holders)" ]; do n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1; done
+      }
+      # The record, over the room kept for it; again until the disk takes it.
+      record() {
+        text=$(printf '%-118s .' "$1")
+        n=0
+        while [ $n -lt 600 ]; do
+          printf '%s\n' "$text" 1<>exit.tmp 2>/dev/null && [ "$(cat exit.tmp 2>/dev/null)" = "$text" ] && {
+            sync exit.tmp 2>/dev/null || sync
+            mv -f exit.tmp exit && return
+          }
+          n=$((n + 1)); sleep 1
+        done
+      }
+
+      case $LIFE in 0) ;; *) after "$LIFE" "kill -s USR1 $$"; timer=$! ;; esac
+      at=command
+      [ -f "$L/go.setup" ] && { at=setup; phase setup stderr; }
+      if [ $at = command ] || { [ "$rc" = 0 ] && [ $why = exited ]; }; then at=command; phase command stdout; fi
+      trap '' TERM USR1
+      [ -z "$timer" ] || kill -s TERM $timer 2>/dev/null
+      rm -f "$L/env"
+      sweep
+      record "$rc $at $why $(($(wc -c <stdout))) $(($(wc -c <stderr)))"
+      wake
+      """#
+
+  /// Becomes setup or command. Arguments: phase, launch folder, workdir, control folder, umask.
+  ///
+  /// After `eval` only `$1…` are sure to be ours: the job's environment may hold any name.
+  package static let run = #"""
+    umask "$5"
+    cd "$3" || exit 126
+    FCRUN_OUTPUT_DIR=$4/outputs
+    export FCRUN_OUTPUT_DIR
+    case $1 in
+      setup) eval "$(cat "$2/env")" ;;
+      *) eval "$(cat "$2/env"; rm -f "$2/env")" ;;
+    esac
+    . "$2/go.$1"
+    """#
+
+  /// Arguments: marker, control folder.
+  package static let status =
+    words + liveness + report + #"""
+      place "$2"; C=$p
+      say "$M"
+      if cd "$C" 2>/dev/null; then report; else say notBegun; fi
+      end 0
+      """#
+
+  /// Arguments: marker, control folder, grace. Before the launch it takes the gate, so that nothing can start any more.
+  package static let stop =
+    words + liveness + report + watch + #"""
+      umask 077
+      place "$2"; C=$p
+      say "$M"
+      mkdir -p "$C" && cd "$C" || fail "cannot make the control folder $C"
+      if mkdir begin 2>/dev/null; then
+        : >>stdout; : >>stderr
+        printf '130 command stopped 0 0 .\n' >exit.$M && mv -f exit.$M exit || fail "cannot write to $C"
+        wake
+      elif [ ! -f exit ]; then
+        printf '%s\n' "$3" >stop.$M && mv -f stop.$M stop
+        case $(report) in
+          running)
+            read -r pid start booted <sup
+            kill -s TERM "$pid"
+            watch $((${3%.*} + 20)) ;;
+          lost*rebooted) ;;
+          lost*)
+            if [ -f child ] && read -r phase pid start <child && alive "$pid" "$start"; then
+              kill -s TERM -- "-$pid" 2>/dev/null
+              n=0
+              while alive "$pid" "$start" && [ $n -lt "$((${3%.*} + 1))" ]; do n=$((n + 1)); sleep 1; done
+              kill -s KILL -- "-$pid" 2>/dev/null
+            fi ;;
+        esac
+      fi
+      report
+      end 0
+      """#
+
+  /// Arguments: marker, control folder. Prints beats with both sizes, at the end the report and both sizes.
+  package static let observe =
+    words + liveness + report + watch + #"""
+      place "$2"; C=$p
+      say "$M"
+      if ! cd "$C" 2>/dev/null; then say notBegun; end 0; fi
+      if [ -d begin ]; then
+        say "beat $(wc -c <stdout 2>/dev/null) $(wc -c <stderr 2>/dev/null)"
+        watch 0
+        if [ ! -d "$C/begin" ]; then say 'lost the records on the machine are gone'; end 0; fi
+        say "sizes $(wc -c <stdout 2>/dev/null) $(wc -c <stderr 2>/dev/null)"
+      fi
+      report
+      end 0
+      """#
+
+  /// Arguments: marker, control folder, first byte of stdout and of stderr (from 1). Both streams begin after the marker; ends with stdin.
+  package static let tail =
+    words + #"""
+      place "$2"
+      cd "$p" || exit 1
+      s=; tail -s 0.1 -c 1 /dev/null 2>/dev/null && s='-s 0.1'
+      printf '%s\n' "$M"; printf '%s\n' "$M" >&2
+      exec 3<&0
+      tail -c "+$3" $s -f stdout 2>/dev/null 3<&- & a=$!
+      tail -c "+$4" $s -f stderr >&2 2>/dev/null 3<&- & b=$!
+      trap 'kill $a $b 2>/dev/null' EXIT
+      trap 'exit 1' HUP INT TERM PIPE
+      cat <&3 >/dev/null
+      """#
+
+  /// Arguments: marker, control folder, workdir, 1 for the output folder too, patterns… Answer: sections, each opened by a line `marker name`:
+  /// `matches N` (names, each ended by NUL), then for each domain (`w` workdir, `o` output folder) `refused D` (names), `tar D` (archives),
+  /// `files D` (names) and `hashes D` (a line for each of `files`).
+  package static let pack =
+    words + digests + #"""
+      place "$2"; C=$p; place "$3"; W=$p; O=$4
+      shift 4
+      say "$M"
+      section() { printf '%s\n' "$M $*"; }
+      T=$C/c.$M
+      (umask 077; mkdir -p "$C" && mkdir "$T") || fail "cannot write to $C"
+      trap 'rm -rf "$T"' EXIT
+      trap 'exit 1' HUP INT TERM PIPE
+      # One match: told to the other side, and noted as a root. A link that was asked for by name stands for what it leads to.
+      found() {
+        f=./${1#./}
+        printf '%s\0' "$f"
+        if [ -L "$f" ] && [ -d "$f" ]; then printf '%s\0' "$f/." >>"$T/roots"
+        elif [ -L "$f" ] && [ -f "$f" ]; then printf '%s\0' "$f" >>"$T/links"
+        else printf '%s\0' "$f" >>"$T/roots"; fi
+      }
+      there() { [ -e "$1" ] || [ -L "$1" ]; }
+      matches() {
+        if there "./$1"; then found "$1"; return; fi
+        case $1 in
+          *'**'*)
+            if command -v bash >/dev/null 2>&1; then
+              bash -c 'shopt -s globstar nullglob; IFS=; for f in $1; do printf "%s\0" "$f"; done' fcrun "$1" >"$T/glob"
+            else
+              find . -path "./$(printf %s "$1" | sed 's/\*\*\//*/g; s/\*\*/*/g')" -print0 >"$T/glob"
+            fi
+            cat "$T/glob" >>"$T/roots"; cat "$T/glob" ;;
+          *)
+            IFS=; set -- $1; unset IFS
+            for g; do ! there "./$g" || found "$g"; done ;;
+        esac
+      }
+      pack() {
+        : >>"$T/roots"; : >>"$T/links"
+        : >"$T/all"; : >"$T/files"; : >"$T/odd"
+        if [ -s "$T/roots" ]; then
+          <"$T/roots" xargs -0 sh -c 'find "$@" \( -type f -o -type d -o -type l \) -print0' fcrun >"$T/all"
+          <"$T/roots" xargs -0 sh -c 'find "$@" -type f -print0' fcrun >"$T/files"
+          <"$T/roots" xargs -0 sh -c 'find "$@" ! -type f ! -type d ! -type l -print0' fcrun >"$T/odd"
+        fi
+        cat "$T/links" >>"$T/files"
+        section refused $1; cat "$T/odd"
+        section tar $1
+        if [ -s "$T/all" ]; then archive "$T/all" || fail "tar could not read the outputs"; fi
+        if [ -s "$T/links" ]; then archive "$T/links" -h || fail "tar could not read the outputs"; fi
+        section files $1; cat "$T/files"
+        section hashes $1
+        if [ -s "$T/files" ]; then digests <"$T/files" || fail "the outputs could not be hashed"; fi
+      }
+      # GNU tar says 1 when a file changed meanwhile; the hashes will tell.
+      archive() {
+        if tar --null -cf /dev/null -T /dev/null 2>/dev/null; then LC_ALL=C tar $2 --no-recursion --null -cf - -T "$1" || [ $? = 1 ]
+        else LC_ALL=C xargs -0 tar $2 --no-recursion -cf - <"$1"; fi
+      }
+      if cd "$W" 2>/dev/null; then
+        i=0
+        for pattern; do section matches $i; matches "$pattern"; i=$((i + 1)); done
+        pack w
+      fi
+      if [ "$O" = 1 ] && cd "$C/outputs" 2>/dev/null; then
+        rm -f "$T/roots" "$T/links"
+        printf './.\0' >"$T/roots"
+        pack o
+      fi
+      end 0
+      """#
+}

@@ -1,0 +1,89 @@
+import CLibSSH2
+
+/// One command on the other side, from start to exit status.
+@SSHLoop
+package final class Channel {
+  /// Receive window. sshd buffers a whole window in one piece: larger ones are slower.
+  static let window = 4 * 1024 * 1024
+  /// Bytes taken by one read.
+  static let readSize = 256 * 1024
+  /// Bytes offered by one write before other channels have their turn.
+  package static let writeSize = 256 * 1024
+
+  package enum Stream: Sendable, Equatable { case stdout, stderr }
+
+  private let session: Session
+  private let raw: OpaquePointer
+  private var isClosed = false
+  private var buffer = [CChar](repeating: 0, count: Channel.readSize)
+
+  private init(session: Session, raw: OpaquePointer) {
+    self.session = session
+    self.raw = raw
+  }
+
+  /// Asks the server to run `command` by the user's login shell.
+  package static func exec(_ command: String, on session: Session) async throws -> Channel {
+    let channel = Channel(session: session, raw: try await session.takeChannel())
+    do {
+      let raw = channel.raw
+      try await session.call("libssh2_channel_process_startup", on: raw) {
+        Int(libssh2_channel_process_startup(raw, "exec", 4, command, UInt32(command.utf8.count)))
+      }
+      return channel
+    } catch {
+      channel.close()
+      throw error
+    }
+  }
+
+  /// The next bytes of either stream; nil when both have ended.
+  package func read() async throws -> (stream: Stream, bytes: [UInt8])? {
+    var stream = Stream.stdout
+    let count = try await session.call("libssh2_channel_read_ex", on: raw) { [self] in
+      stream = .stdout
+      var count = libssh2_channel_read_ex(raw, 0, &buffer, buffer.count)
+      if count == 0 || count == Int(LIBSSH2_ERROR_EAGAIN) {
+        // A window adjustment that is half sent belongs to the call above.
+        if count != 0, session.isBlockedOnSending { return count }
+        stream = .stderr
+        count = libssh2_channel_read_ex(raw, SSH_EXTENDED_DATA_STDERR, &buffer, buffer.count)
+      }
+      // Nothing on an open channel is "not yet"; only with the other side's EOF it is the end.
+      return count == 0 && libssh2_channel_eof(raw) == 0 ? Int(LIBSSH2_ERROR_EAGAIN) : count
+    }
+    guard count > 0 else { return nil }
+    return buffer.withUnsafeBytes { (stream, Array($0[..<count])) }
+  }
+
+  /// Sends all of `bytes` to the command's stdin.
+  /// - Throws: ``SSHError`` `channelClosed` when the command is gone.
+  package func write(_ bytes: [UInt8]) async throws {
+    var sent = 0
+    while sent < bytes.count {
+      let start = sent
+      let end = min(bytes.count, start + Self.writeSize)
+      sent += try await session.call("libssh2_channel_write_ex", on: raw) { [raw, session] in
+        let count = bytes.withUnsafeBytes { bytes in
+          libssh2_channel_write_ex(
+            raw, 0, bytes.baseAddress?.assumingMemoryBound(to: CChar.self).advanced(by: start), end - start)
+        }
+        // libssh2 waits for ever for the window of a command that is gone.
+        let mustWait = count == Int(LIBSSH2_ERROR_EAGAIN) && !session.isBlockedOnSending
+        return mustWait && libssh2_channel_eof(raw) == 1 ? Int(LIBSSH2_ERROR_CHANNEL_CLOSED) : count
+      }
+    }
+  }
+
+  /// Ends the command's stdin.
+  package func sendEOF() async throws {
+    try await session.call("libssh2_channel_send_eof", on: raw) { [raw] in Int(libssh2_channel_send_eof(raw)) }
+  }
+
+  /// Gives the channel back, in the background. Nothing may be asked of it afterwards.
+  package func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    session.dispose(raw)
+  }
+}

@@ -1,0 +1,237 @@
+import ArgumentParser
+import ForwardCompute
+import Jobs
+import Remote
+import Runner
+import Store
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// `fcrun resume`: drive a job on from wherever it was left.
+struct ResumeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "resume", abstract: "Drive a job on after a crash, a reboot or an unproved release.",
+    discussion: "With one job its output is printed from where printing stopped; with --all only what happens.")
+
+  @Argument(help: "Id, the beginning of one, or a name.")
+  var job: String?
+
+  @Flag(help: "Every job that is not finished and that nobody drives.")
+  var all = false
+
+  @Flag(help: "Print NDJSON events on stdout.")
+  var json = false
+
+  func validate() throws {
+    guard all != (job != nil) else { throw ValidationError("expected a job, or --all") }
+  }
+
+  func run() async throws {
+    let installation = try Installation.open()
+    if let job { return try await one(try installation.job(job), installation) }
+    try await everything(installation)
+  }
+
+  private func one(_ record: JobRecord, _ installation: Installation) async throws {
+    guard !record.isFinished else { StandardStream.leave(record.exitCode) }
+    let signals = SignalInbox()
+    signals.open(leavingBehind: record.id)
+    let cloud = try await Cloud.of(record, home: installation.home)
+    let verdict = try await Drive(installation: installation, form: json ? .json : .text)
+      .run(record.id, on: cloud, signals: signals)
+    StandardStream.leave(verdict.exitCode)
+  }
+
+  /// One after the other would let the last one bill until the first is done: all at once.
+  private func everything(_ installation: Installation) async throws {
+    let jobs = try installation.store.jobs(unfinishedOnly: true).filter { !installation.isDriven($0.id) }
+    let codes = await withTaskGroup(of: Int32.self) { group in
+      for record in jobs {
+        let signals = SignalInbox()
+        signals.open(leavingBehind: record.id)
+        group.addTask { await Self.quietly(record, installation, signals) }
+      }
+      return await group.reduce(into: []) { $0.append($1) }
+    }
+    StandardStream.leave(Self.worst(codes))
+  }
+
+  private static func quietly(
+    _ record: JobRecord, _ installation: Installation, _ signals: SignalInbox
+  ) async -> Int32 {
+    do {
+      let cloud = try await Cloud.of(record, home: installation.home)
+      let verdict = try await Drive(installation: installation, form: .told).run(record.id, on: cloud, signals: signals)
+      return verdict.exitCode
+    } catch {
+      Report.warn("\(record.id): \(error)")
+      return ExitStatus.stillBilling.rawValue
+    }
+  }
+
+  /// 75 wins; then the first code that is not 0.
+  static func worst(_ codes: [Int32]) -> Int32 {
+    codes.contains(ExitStatus.stillBilling.rawValue)
+      ? ExitStatus.stillBilling.rawValue : codes.first { $0 != 0 } ?? 0
+  }
+}
+
+/// `fcrun attach`: follow a job to its end, as if submitted here.
+struct AttachCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "attach", abstract: "Follow a job to its end and exit with its code; drives it if nobody does.",
+    discussion: "Ctrl-C leaves the job running where another process drives it.")
+
+  @Argument(help: "Id, the beginning of one, or a name.")
+  var job: String
+
+  func run() async throws {
+    let installation = try Installation.open()
+    let record = try installation.job(job)
+    let printer = LogPrinter(folder: installation.folder(of: record.id), to: .descriptors)
+    let last = record.isOver ? record : try await Watch(installation: installation, printer: printer).untilOver(record.id)
+    if last.isFinished {
+      await printer.finish(LogFiles.of(last))
+      StandardStream.leave(last.exitCode)
+    }
+    try await ResumeCommand.parse([record.id]).run()
+  }
+}
+
+/// `fcrun wait`: until jobs are finished.
+struct WaitCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "wait", abstract: "Wait for jobs; exits with the job's code, with several 0 only if all succeeded.")
+
+  @Argument(help: "Ids, beginnings of ids, or names.")
+  var jobs: [String]
+
+  func run() async throws {
+    let installation = try Installation.open()
+    var codes: [Int32] = []
+    for job in jobs {
+      let id = try installation.job(job).id
+      codes.append(try await Watch(installation: installation, printer: nil).untilOver(id).exitCode)
+    }
+    StandardStream.leave(ResumeCommand.worst(codes))
+  }
+}
+
+/// `fcrun logs`: what the job wrote.
+struct LogsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "logs", abstract: "Print a job's stdout and stderr, also after its machine is gone.")
+
+  @Argument(help: "Id, the beginning of one, or a name.")
+  var job: String
+
+  @Flag(name: .shortAndLong, help: "Go on until the job is over.")
+  var follow = false
+
+  @Option(name: .customShort("n"), help: "Only the last lines of each stream.")
+  var lines: Int?
+
+  func run() async throws {
+    let installation = try Installation.open()
+    let record = try installation.job(job)
+    let printer = LogPrinter(folder: installation.folder(of: record.id), to: .copies)
+    if let lines { printer.skip(toLast: lines, of: LogFiles.of(record)) }
+    if follow && !record.isOver {
+      _ = try await Watch(installation: installation, printer: printer).untilOver(record.id)
+    } else {
+      await printer.finish(LogFiles.of(record))
+    }
+  }
+}
+
+/// `fcrun fetch`: outputs again, while the machine lives.
+struct FetchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "fetch", abstract: "Fetch a job's outputs now, while its machine lives.")
+
+  @Argument(help: "Id, the beginning of one, or a name.")
+  var job: String
+
+  func run() async throws {
+    let installation = try Installation.open()
+    let record = try installation.job(job)
+    guard let attempt = record.state.attempt, attempt.machines.allSatisfy({ $0.hostKey != nil }) else {
+      throw Failure(status: .usage, message: "\(record.id) has no machine to fetch from: it is \(record.state.word)")
+    }
+    let cloud = try await Cloud.of(record, home: installation.home)
+    let drive = Drive(installation: installation, form: .text)
+    let console = Console(.text, folder: installation.folder(of: record.id))
+    let world = try drive.world(cloud, console, SignalInbox(), Passphrases(for: record.arrangement.key))
+    switch await world.fetch(attempt, for: record) {
+    case .collected(let missing) where missing.isEmpty: console.say("outputs are in \(record.context.plan.root)")
+    case .collected(let missing):
+      throw Failure(status: .failed, message: "these outputs are not there: \(missing.joined(separator: ", "))")
+    case let event: throw Failure(status: .machineLost, message: "the outputs could not be fetched: \(event)")
+    }
+  }
+}
+
+/// `fcrun ssh`: a shell on the job's machine.
+struct SSHCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ssh", abstract: "Open a shell, or run a command, on a job's machine with the system's ssh.")
+
+  @Argument(help: "Id, the beginning of one, or a name.")
+  var job: String
+
+  @Option(help: "Rank of the node.")
+  var node = 0
+
+  @Argument(parsing: .postTerminator, help: "A command instead of a shell.")
+  var command: [String] = []
+
+  func run() async throws {
+    let installation = try Installation.open()
+    let record = try installation.job(job)
+    guard let machine = record.state.attempt?.machines.first(where: { $0.node == node }),
+      let address = machine.address, let hostKey = machine.hostKey
+    else { throw Failure(status: .usage, message: "\(record.id) has no machine to log in to: it is \(record.state.word)") }
+    let knownHosts = try pin(hostKey, address, installation.folder(of: record.id))
+    let link = record.link(to: machine)
+    hand(over: arguments(link, knownHosts) + (command.isEmpty ? [] : ["--"] + command))
+  }
+
+  /// The pinned key in a file of ours: the user's own known_hosts is neither read nor written.
+  private func pin(_ hostKey: String, _ address: Address, _ folder: String) throws -> String {
+    let path = folder + "/known_hosts"
+    let line = "[\(address.host)]:\(address.port) \(hostKey)\n\(address.host) \(hostKey)\n"
+    guard FileManager.default.createFile(atPath: path, contents: Data(line.utf8), attributes: [.posixPermissions: 0o600])
+    else { throw Failure(status: .failed, message: "\(path) cannot be written") }
+    return path
+  }
+
+  private func arguments(_ link: Link, _ knownHosts: String) -> [String] {
+    let key: [String] =
+      switch link.key {
+      case .file(let path): ["-i", path, "-o", "IdentitiesOnly=yes"]
+      case .agent: []
+      }
+    return [
+      "ssh", "-p", "\(link.port)", "-l", link.users[0], "-o", "UserKnownHostsFile=\(knownHosts)",
+      "-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes",
+    ] + key + [link.host]
+  }
+
+  private func hand(over arguments: [String]) -> Never {
+    var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+    execvp("ssh", &words)
+    _ = StandardStream.write("fcrun: ssh cannot be started: \(String(cString: strerror(errno)))\n", to: STDERR_FILENO)
+    StandardStream.leave(ExitStatus.failed.rawValue)
+  }
+}

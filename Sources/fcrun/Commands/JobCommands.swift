@@ -1,0 +1,193 @@
+import ArgumentParser
+import ForwardCompute
+import Jobs
+import Runner
+import Store
+
+/// `fcrun ps`: the jobs of this installation.
+struct PsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ps", abstract: "List the jobs that are not finished, newest first.")
+
+  @Flag(name: .shortAndLong, help: "Finished ones too.")
+  var all = false
+
+  @Flag(name: .shortAndLong, help: "Only ids.")
+  var quiet = false
+
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let installation = try Installation.open()
+    let jobs = try installation.store.jobs(unfinishedOnly: !all).filter { all || !$0.isOver }
+    let views = jobs.map { JobView($0, installation) }
+    if quiet { return try Output.print(jobs.map { $0.id + "\n" }.joined()) }
+    if output.json { return try Output.json(.object(of: [("data", .array(views.map(\.json)))])) }
+    try Output.table(header: JobView.header, rows: views.map(\.row))
+  }
+}
+
+/// `fcrun show JOB`: everything that is known of one job.
+struct ShowCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Show a job: state, attempts, costs and its journal.")
+
+  @Argument(help: "Id, the beginning of one, or a name.")
+  var job: String
+
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let installation = try Installation.open()
+    let record = try installation.job(job)
+    let view = JobView(record, installation)
+    let journal = try installation.store.journal(of: record.id)
+    if output.json { return try Output.json(view.json(with: journal)) }
+    try Output.object(view.json)
+    try Output.print("\n")
+    try Output.table(
+      header: [Column(title: "AT"), Column(title: "STATE"), Column(title: "AFTER")],
+      rows: journal.map { [Time.text($0.at), $0.phase, $0.event] })
+  }
+}
+
+/// `fcrun cancel JOB`: stop the command, fetch its outputs, give the machine back.
+struct CancelCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cancel", abstract: "Stop a job, fetch its outputs, give its machine back.",
+    discussion: "Gives back a machine that was kept, too.")
+
+  @Argument(help: "Id, the beginning of one, or a name.")
+  var job: String
+
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let installation = try Installation.open()
+    let record = try installation.job(job)
+    guard !record.isOver else {
+      throw Failure(status: .usage, message: "\(record.id) is finished already: \(record.state.outcome?.sentence ?? "")")
+    }
+    try installation.store.requestCancel(record.id, at: LiveClock().now())
+    let ended =
+      installation.isDriven(record.id)
+      ? try await Watch(installation: installation, printer: nil).untilOver(record.id)
+      : try await cancelHere(record, installation)
+    try show(ended)
+  }
+
+  /// Nobody drives it: this process does, on the same path as every other.
+  private func cancelHere(_ record: JobRecord, _ installation: Installation) async throws -> JobRecord {
+    let signals = SignalInbox()
+    signals.open(leavingBehind: record.id)
+    let cloud = try await Cloud.of(record, home: installation.home)
+    return try await Drive(installation: installation, form: .quiet, cancels: true)
+      .run(record.id, on: cloud, signals: signals).record
+  }
+
+  private func show(_ record: JobRecord) throws {
+    guard record.isOver else {
+      throw Failure(status: .stillBilling, message: StillBilling.sentence(record, at: LiveClock().now()))
+    }
+    if output.json { return try Output.json(.object(of: [("job", .string(record.id)), ("state", .string("finished"))])) }
+    try Output.print("\(record.id): \(record.state.outcome?.sentence ?? "finished"), given back and proved gone\n")
+  }
+}
+
+extension JobRecord {
+  /// Finished, and nothing of it is kept.
+  var isOver: Bool {
+    if case .finished(_, nil) = state.phase { true } else { false }
+  }
+
+  /// What `submit` of this job ended, or would end, with.
+  var exitCode: Int32 {
+    if case .finished(let outcome, _) = state.phase { outcome.exitCode } else { ExitStatus.stillBilling.rawValue }
+  }
+}
+
+/// One job as lists, `show` and `--json` have it.
+struct JobView {
+  let record: JobRecord
+  let isDriven: Bool
+  let now = LiveClock().now()
+
+  init(_ record: JobRecord, _ installation: Installation) {
+    self.record = record
+    isDriven = installation.isDriven(record.id)
+  }
+
+  static let header = [
+    Column(title: "ID"), Column(title: "NAME"), Column(title: "STATE"), Column(title: "OUTCOME", expendable: 1),
+    Column(title: "EXIT", alignment: .right), Column(title: "COST", alignment: .right),
+    Column(title: "OFFERING", expendable: 2), Column(title: "CREATED", expendable: 3),
+  ]
+
+  var row: [String] {
+    let code = record.isOver ? "\(record.exitCode)" : "-"
+    return [
+      record.id, record.name, state, record.state.outcome?.word ?? "-", code, "$" + cost,
+      offering?.id ?? "-", Time.text(record.createdAt),
+    ]
+  }
+
+  private var state: String {
+    if case .finished(_, .some) = record.state.phase { return "kept" }
+    return record.state.word + (isDriven || record.isOver ? "" : " (not driven)")
+  }
+
+  private var cost: String { Jobs.Money.format(record.state.cost(at: now), places: 4) }
+
+  private var offering: Offering? { record.state.attempt?.offering ?? record.state.past.last?.offering }
+
+  var json: JSONValue { json(with: nil) }
+
+  func json(with journal: [JournalEntry]?) -> JSONValue {
+    .object(of: [
+      ("id", .string(record.id)), ("name", .string(record.name)), ("state", .string(record.state.word)),
+      ("driven", .bool(isDriven)), ("outcome", (record.state.outcome?.word).map(JSONValue.string) ?? .null),
+      ("message", (record.state.outcome?.sentence).map(JSONValue.string) ?? .null),
+      ("exit_code", record.isFinished ? .integer(Int(record.exitCode)) : .null), ("cost", .string(cost)),
+      ("created", .string(Time.text(record.createdAt))), ("updated", .string(Time.text(record.updatedAt))),
+      ("spec", .string(record.context.plan.file)), ("attempt", record.state.attempt.map(Self.json) ?? .null),
+      ("past_attempts", .array(record.state.past.map(Self.json))),
+      ("journal", journal.map { .array($0.map(Self.json)) }),
+    ])
+  }
+
+  private static func json(_ attempt: Attempt) -> JSONValue {
+    .object(of: [
+      ("number", .integer(attempt.number)), ("offering_id", .string(attempt.offering.id)),
+      ("hourly_price", .string(Jobs.Money.exact(attempt.offering.hourlyPrice))),
+      ("machines", .array(attempt.machines.map(json))),
+    ])
+  }
+
+  private static func json(_ machine: Machine) -> JSONValue {
+    .object(of: [
+      ("node", .integer(machine.node)), ("name", .string(machine.name)),
+      ("instance_id", machine.id.map(JSONValue.string) ?? .null),
+      ("host", (machine.address?.host).map(JSONValue.string) ?? .null),
+      ("port", (machine.address?.port).map(JSONValue.integer) ?? .null),
+      ("user", (machine.address?.user).map(JSONValue.string) ?? .null),
+    ])
+  }
+
+  private static func json(_ past: PastAttempt) -> JSONValue {
+    .object(of: [
+      ("number", .integer(past.number)), ("offering_id", .string(past.offering.id)),
+      ("instance_ids", .array(past.instanceIDs.map(JSONValue.string))), ("outcome", .string(past.outcome.word)),
+      ("message", .string(past.outcome.sentence)), ("cost", .string(Jobs.Money.format(past.cost, places: 4))),
+    ])
+  }
+
+  private static func json(_ entry: JournalEntry) -> JSONValue {
+    .object(of: [
+      ("at", .string(Time.text(entry.at))), ("state", .string(entry.phase)), ("event", .string(entry.event)),
+    ])
+  }
+}
+
+extension JobRecord {
+  var isFinished: Bool { if case .finished = state.phase { true } else { false } }
+}

@@ -1,0 +1,47 @@
+import ArgumentParser
+import ForwardCompute
+import Jobs
+import Remote
+
+/// `fcrun plan`: what submit would do, and what it would cost.
+struct PlanCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan", abstract: "Show which offerings would do, in order, and what the run can cost.",
+    discussion: "Creates nothing; needs no API key unless the spec names volumes.")
+
+  @OptionGroup var spec: SpecOptions
+  @OptionGroup var output: OutputOptions
+
+  @Flag(help: "Plan against a simulated cloud on this computer.")
+  var local = false
+
+  func run() async throws {
+    let plan = try spec.plan()
+    let upload = try plan.scan()
+    let cloud = local ? try await Cloud.local(home: Installation.folder()) : try Cloud.remote()
+    try Self.show(try await Prepared.make(plan, on: cloud), upload, json: output.json)
+  }
+
+  /// - Throws: ``Failure`` 69 when nothing matches; with `--json` after the document that says why.
+  static func show(_ prepared: Prepared, _ upload: UploadTree, json: Bool) throws {
+    if json { try Output.json(PlanText.json(prepared, upload)) }
+    try prepared.requireCandidates()
+    if !json { try PlanText.table(prepared, upload) }
+  }
+}
+
+/// `fcrun validate`: is the spec one? Without network.
+struct ValidateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "validate", abstract: "Check a spec without network; tells all errors at once.")
+
+  @OptionGroup var spec: SpecOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let plan = try spec.plan()
+    _ = try plan.scan()
+    if output.json { return try Output.json(.object(of: [("valid", .bool(true)), ("name", .string(plan.name))])) }
+    try Output.print("\(spec.spec): valid\n")
+  }
+}

@@ -1,0 +1,112 @@
+import ArgumentParser
+import ForwardCompute
+import Jobs
+import Runner
+import Store
+
+/// `fcrun reap`: give back what nobody is driving.
+struct ReapCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reap", abstract: "Find machines of fcrun that nobody drives, and give them back.",
+    discussion: """
+      Everything it needs is in the machines' names, so it also works where the state folder is lost.
+
+        fcrun reap --dry-run
+        fcrun reap --owner any                 also other installations' machines, past their deadline only
+        fcrun reap spot_inst_abc123 JOB        these, whatever their deadline is
+      """)
+
+  enum Owner: String, ExpressibleByArgument { case me, any }
+
+  @Argument(help: "Instance ids, instance names or job ids.")
+  var named: [String] = []
+
+  @Option(help: "me, or any.")
+  var owner = Owner.me
+
+  @Option(help: ArgumentHelp("Also machines without a deadline that are older than this.", valueName: "duration"))
+  var older: String?
+
+  @Flag(help: "Only show what would be given back.")
+  var dryRun = false
+
+  @Flag(help: "On the simulated cloud of submit --local.")
+  var local = false
+
+  @OptionGroup var output: OutputOptions
+
+  func run() async throws {
+    let installation = try Installation.open()
+    let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
+    let console = Console(.quiet, folder: installation.home)
+    let world = try Drive(installation: installation, form: .quiet).world(cloud, console, SignalInbox(), Passphrases.none)
+    let reaper = Reaper(world: world, owner: installation.owner)
+    let findings = try await reaper.survey(try request(), standing: installation.standing)
+    let results = try await take(findings, reaper)
+    try show(results)
+    if results.contains(where: { $0.result == .notProved }) { StandardStream.leave(ExitStatus.stillBilling.rawValue) }
+  }
+
+  private func request() throws -> Reaper.Request {
+    let age = try older.map { text in
+      guard let seconds = Durations.parse(text) else { throw ValidationError("--older \(text): expected 90s, 15m, 6h or 1d") }
+      return Duration.seconds(seconds)
+    }
+    return Reaper.Request(named: named, older: age, anyOwner: owner == .any)
+  }
+
+  private enum Result: String { case left, wouldTake = "would_take", proved = "gone", notProved = "not_proved" }
+
+  private func take(
+    _ findings: [Reaper.Finding], _ reaper: Reaper
+  ) async throws -> [(finding: Reaper.Finding, result: Result)] {
+    var results: [(Reaper.Finding, Result)] = []
+    for finding in findings {
+      guard case .take = finding.verdict else {
+        results.append((finding, .left))
+        continue
+      }
+      results.append((finding, dryRun ? .wouldTake : try await reaper.take(finding) ? .proved : .notProved))
+    }
+    return results
+  }
+
+  private func show(_ results: [(finding: Reaper.Finding, result: Result)]) throws {
+    if output.json {
+      return try Output.json(.object(of: [("data", .array(results.map { Self.json($0.finding, $0.result) }))]))
+    }
+    guard !results.isEmpty else { return try Output.print("no machine of fcrun is left\n") }
+    let header = ["INSTANCE", "NAME", "STATUS", "RESULT", "WHY"].map { Column(title: $0) }
+    try Output.table(
+      header: header,
+      rows: results.map { finding, result in
+        [finding.instance.id, finding.instance.name, finding.instance.status.rawValue, result.rawValue, finding.why]
+      })
+  }
+
+  private static func json(_ finding: Reaper.Finding, _ result: Result) -> JSONValue {
+    .object(of: [
+      ("instance_id", .string(finding.instance.id)), ("name", .string(finding.instance.name)),
+      ("status", .string(finding.instance.status.rawValue)), ("job", .string(finding.name.job)),
+      ("result", .string(result.rawValue)), ("why", .string(finding.why)),
+    ])
+  }
+}
+
+extension Reaper.Finding {
+  fileprivate var why: String {
+    switch verdict {
+    case .leave(let why), .take(let why): why
+    }
+  }
+}
+
+extension Installation {
+  /// What the store knows of a name's job.
+  func standing(_ job: String) -> Reaper.Standing {
+    guard let record = try? store.job(job) else { return .unknown }
+    if isDriven(job) { return .driven }
+    if case .finished(_, let kept) = record.state.phase { return kept == nil ? .over : .kept }
+    return .resumable
+  }
+}

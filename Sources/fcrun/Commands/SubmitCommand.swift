@@ -1,0 +1,130 @@
+import ArgumentParser
+import ForwardCompute
+import Jobs
+import Remote
+import Runner
+import Store
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// `fcrun submit`: the whole job, from the spec to a machine given back.
+struct SubmitCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "submit", abstract: "Run a job on a rented machine, and give the machine back.",
+    discussion: """
+      stdout and stderr are the job's own, and so is the exit code when the command ran to its end.
+      Ctrl-C gives the machine back first and saves what can be saved; a second one leaves at once.
+
+        fcrun submit job.json
+        fcrun submit job.json --env EPOCHS=3 --set resources.num_gpus=8
+        fcrun submit --local job.json        on a simulated cloud on this computer
+      """)
+
+  @OptionGroup var spec: SpecOptions
+
+  @Flag(help: "Print the job's id and leave; the job goes on without this terminal.")
+  var detach = false
+
+  @Flag(help: "Show the plan, create nothing.")
+  var dryRun = false
+
+  @Flag(help: "Print NDJSON events on stdout.")
+  var json = false
+
+  @Flag(help: "Never ask.")
+  var yes = false
+
+  @Flag(help: "Keep the machine at the end, whatever happens; it goes on costing.")
+  var keep = false
+
+  @Flag(help: "Run on a simulated cloud on this computer.")
+  var local = false
+
+  func run() async throws {
+    let signals = SignalInbox()
+    var plan = try spec.plan()
+    if keep { plan.teardown = .never }
+    let upload = try plan.scan()
+    let installation = try Installation.open()
+    let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
+    let prepared = try await Prepared.make(plan, on: cloud)
+    if dryRun { return try PlanCommand.show(prepared, upload, json: json) }
+    try prepared.requireCandidates()
+    let record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
+    _ = try Passphrases(for: record.arrangement.key)
+    guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
+    try installation.keep(record, spec: spec.spec)
+    if detach { return try detached(record, installation) }
+    try await drive(record, installation, cloud, signals)
+  }
+
+  private func drive(
+    _ record: JobRecord, _ installation: Installation, _ cloud: Cloud, _ signals: SignalInbox
+  ) async throws {
+    signals.open(leavingBehind: record.id)
+    let form = json ? Console.Form.json : .text
+    if !json { _ = StandardStream.write("fcrun: job \(record.id) (\(record.name))\n", to: STDERR_FILENO) }
+    let verdict = try await Drive(installation: installation, form: form).run(record.id, on: cloud, signals: signals)
+    StandardStream.leave(verdict.exitCode)
+  }
+
+  /// A detached driver is `fcrun resume ID` in a session of its own (rulings 11).
+  private func detached(_ record: JobRecord, _ installation: Installation) throws {
+    var spawn = Spawn(Executable.own, ["resume", record.id])
+    spawn.isDetached = true
+    let log = installation.folder(of: record.id) + "/driver.log"
+    (spawn.stdout, spawn.stderr) = (.null, .appended(to: log))
+    _ = try spawn.start()
+    if json {
+      Console.emit(.object(of: [("event", .string("submitted")), ("job", .string(record.id))]))
+    } else {
+      try Output.print(record.id + "\n")
+    }
+  }
+
+  /// Asks on a terminal only (rulings 19).
+  private func confirm(_ prepared: Prepared, _ upload: UploadTree) -> Bool {
+    guard !yes, !json, !local, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return true }
+    let best = prepared.ranking.candidates[0]
+    let ceiling = prepared.plan.costCeiling(over: prepared.ranking.candidates).map { "at most $\(Jobs.Money.formatUp($0))" }
+    let question =
+      "\(best.inWords) (\(best.provider)), \(upload.fileCount) files to send, \(ceiling ?? "no ceiling of the cost"). Go on? [Y/n] "
+    _ = StandardStream.write(question, to: STDERR_FILENO)
+    return ["", "y", "yes"].contains((readLine() ?? "n").lowercased())
+  }
+}
+
+extension JobPlan {
+  /// What would be sent, checked as far as it can be without a machine.
+  /// - Throws: ``Failure`` 64 for a source that cannot be sent.
+  func scan() throws -> UploadTree {
+    do {
+      return try UploadTree.scan(files.map { Upload.Source(source: $0.source, destination: $0.destination, exclude: $0.exclude) })
+    } catch {
+      throw Failure(status: .usage, message: "\(file): files: \(error.message)")
+    }
+  }
+}
+
+extension Installation {
+  /// Makes the job durable, with a copy of its spec beside its logs.
+  func keep(_ record: JobRecord, spec: String) throws {
+    try makeFolder(of: record.id)
+    if let bytes = FileManager.default.contents(atPath: spec) {
+      _ = FileManager.default.createFile(
+        atPath: folder(of: record.id) + "/spec.json", contents: bytes, attributes: [.posixPermissions: 0o600])
+    }
+    do { try store.insert(record) } catch { throw Failure(status: .failed, message: "\(error)", next: "nothing was created") }
+  }
+}

@@ -1,0 +1,216 @@
+import ForwardCompute
+import Jobs
+import Remote
+import Runner
+import Store
+import Synchronization
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Tells a person on stderr, or a program on stdout, what happens to a job.
+final class Console: Narrator {
+  enum Form: Sendable {
+    /// Sentences on stderr; the job's output goes where it belongs.
+    case text
+    /// NDJSON events on stdout, the job's output among them.
+    case json
+    /// Sentences on stderr, without the job's output.
+    case told
+    /// Only warnings.
+    case quiet
+  }
+
+  private let form: Form
+  private let printer: LogPrinter
+  private let isTerminal = isatty(STDERR_FILENO) == 1
+  private let progressLine = Mutex(ProgressLine())
+
+  init(_ form: Form, folder: String) {
+    self.form = form
+    let sink: LogPrinter.Sink =
+      switch form {
+      case .text: .descriptors
+      case .told, .quiet: .nowhere
+      case .json: .lines { file, bytes in Console.emit(Self.event(output: bytes, of: file)) }
+      }
+    printer = LogPrinter(folder: folder, to: sink)
+  }
+
+  func tell(_ notice: Notice) {
+    switch notice {
+    case .logGrew(_, let attempt, let node, let growth):
+      printer.grew(LogPrinter.LogFile(attempt: attempt, node: node, stream: growth.stream))
+    case .moved(let record, let event, let now): moved(record, event, now)
+    case .warning(let job, let text): warn(text, job)
+    case .progress(_, let verb, _, let progress): show(progress, verb)
+    }
+  }
+
+  /// Everything that the job wrote has been handed to its readers.
+  func finish(_ record: JobRecord) async {
+    clearProgress()
+    await printer.finish(LogFiles.of(record))
+  }
+
+  // MARK: - Text
+
+  private func moved(_ record: JobRecord, _ event: Event, _ now: Moment) {
+    switch form {
+    case .quiet: break
+    case .json: Self.emit(Self.event(state: record, now))
+    case .text, .told: if let line = Narration.line(record, event, at: now) { say(line) }
+    }
+  }
+
+  private func warn(_ text: String, _ job: String) {
+    if case .json = form {
+      return Self.emit(.object(of: [("event", .string("warning")), ("job", .string(job)), ("message", .string(text))]))
+    }
+    say("warning: \(text)")
+  }
+
+  func say(_ text: String) {
+    clearProgress()
+    _ = StandardStream.write("fcrun: \(Excerpt.escaped(text))\n", to: STDERR_FILENO)
+  }
+
+  private func show(_ progress: Progress, _ verb: String) {
+    guard case .text = form, isTerminal else { return }
+    let line = progressLine.withLock { $0.text(progress, verb) }
+    _ = StandardStream.write("\r\u{1B}[K\(line)", to: STDERR_FILENO)
+  }
+
+  private func clearProgress() {
+    guard isTerminal, progressLine.withLock({ $0.clear() }) else { return }
+    _ = StandardStream.write("\r\u{1B}[K", to: STDERR_FILENO)
+  }
+}
+
+// MARK: - NDJSON
+
+extension Console {
+  static func emit(_ event: JSONValue) {
+    _ = StandardStream.write(event.text() + "\n", to: STDOUT_FILENO)
+  }
+
+  private static func event(output bytes: [UInt8], of file: LogPrinter.LogFile) -> JSONValue {
+    let text = String(validating: bytes, as: UTF8.self)
+    return .object(of: [
+      ("event", .string("output")), ("attempt", .integer(file.attempt)), ("node", .integer(file.node)),
+      ("stream", .string(file.stream.rawValue)), ("text", text.map(JSONValue.string)),
+      ("base64", text == nil ? .string(Data(bytes).base64EncodedString()) : nil),
+    ])
+  }
+
+  private static func event(state record: JobRecord, _ now: Moment) -> JSONValue {
+    .object(of: [
+      ("event", .string("state")), ("job", .string(record.id)), ("state", .string(record.state.word)),
+      ("at", .string(Time.text(now))), ("attempt", (record.state.attempt?.number).map(JSONValue.integer)),
+      ("offering_id", (record.state.attempt?.offering.id).map(JSONValue.string)),
+      ("instance_ids", record.state.attempt.map { .array($0.instanceIDs.map(JSONValue.string)) }),
+      ("outcome", (record.state.outcome?.word).map(JSONValue.string)),
+    ])
+  }
+
+  /// The last event: it says whose the exit code is.
+  func emitEnd(_ verdict: Verdict, at now: Moment) {
+    guard case .json = form else { return }
+    Self.emit(
+      .object(of: [
+        ("event", .string("finished")), ("job", .string(verdict.record.id)),
+        ("source", .string(verdict.isOfJob ? "job" : "fcrun")), ("exit_code", .integer(Int(verdict.exitCode))),
+        ("outcome", .string(verdict.outcome?.word ?? "delete_pending")),
+        ("message", .string(verdict.outcome?.sentence ?? "the release is not proved")),
+        ("cost", .string(Jobs.Money.format(verdict.record.state.cost(at: now), places: 4))),
+      ]))
+  }
+}
+
+extension Verdict {
+  var isOfJob: Bool { signal == nil && outcome?.isOfJob == true }
+}
+
+// MARK: - Progress
+
+/// Bytes, rate and what is left, on one line of a terminal.
+private struct ProgressLine {
+  private var verb = ""
+  private var start = ContinuousClock.now
+  private var isShown = false
+
+  mutating func text(_ progress: Progress, _ verb: String) -> String {
+    if verb != self.verb || !isShown { (self.verb, start) = (verb, .now) }
+    isShown = true
+    let elapsed = max(0.001, (ContinuousClock.now - start).seconds)
+    let rate = Double(progress.bytes) / elapsed
+    let done = progress.totalBytes.map { "\(Bytes.text(progress.bytes)) of \(Bytes.text($0))" } ?? Bytes.text(progress.bytes)
+    let left = progress.totalBytes.flatMap { rate > 0 ? Int(Double($0 - progress.bytes) / rate) : nil }
+    let eta = left.map { ", \(Durations.format(max(0, $0))) left" } ?? ""
+    return "fcrun: \(verb): \(progress.files) files, \(done), \(Bytes.text(Int(rate)))/s\(eta)"
+  }
+
+  /// True when a line has to be wiped away.
+  mutating func clear() -> Bool {
+    defer { isShown = false }
+    return isShown
+  }
+}
+
+// MARK: - Words
+
+/// What a person is told at each step.
+enum Narration {
+  static func line(_ record: JobRecord, _ event: Event, at now: Moment) -> String? {
+    let state = record.state
+    switch (state.phase, event) {
+    case (.creating(let attempt), .chosen):
+      return "attempt \(attempt.number): asking for \(machines(attempt)) \(attempt.offering.inWords) (\(attempt.offering.provider))"
+    case (.settling, _): return "the answer to the request is not known; looking for \(names(state))"
+    case (.booting(let attempt), .priced): return "created \(attempt.instanceIDs.joined(separator: ", ")); waiting for it to boot"
+    case (.connecting(let attempt), .observed): return "active at \(addresses(attempt)); connecting"
+    case (.uploading(let attempt), .reached):
+      return record.context.plan.files.isEmpty ? "connected" : "connected; uploading to \(addresses(attempt))"
+    case (.running, .launched): return "running"
+    case (.stopping(_, let outcome), _): return "stopping: \(outcome.sentence)"
+    case (.collecting(_, let outcome), _): return record.context.plan.outputs.isEmpty ? nil : "\(outcome.sentence); fetching outputs"
+    case (.releasing(let attempt, let outcome), _):
+      return "\(outcome.sentence); giving back \(attempt.instanceIDs.isEmpty ? names(state) : attempt.instanceIDs.joined(separator: ", "))"
+    case (.choosing, .verified): return "proved gone; looking for the next offering"
+    case (.finished(_, nil), .verified): return "given back and proved gone; \(cost(state, now))"
+    case (.finished(_, let kept?), _): return "kept: \(kept.instanceIDs.joined(separator: ", ")) goes on costing $\(Jobs.Money.exact(kept.hourlyPrice))/h; give it back with: fcrun cancel \(record.id)"
+    default: return nil  // the other steps are too short to be worth a line
+    }
+  }
+
+  static func cost(_ state: JobState, _ now: Moment) -> String {
+    "cost about $\(Jobs.Money.formatUp(state.cost(at: now), places: 4))"
+  }
+
+  private static func machines(_ attempt: Attempt) -> String { attempt.machines.count == 1 ? "" : "\(attempt.machines.count) ×" }
+
+  private static func names(_ state: JobState) -> String {
+    state.attempt?.machines.map(\.name).joined(separator: ", ") ?? ""
+  }
+
+  private static func addresses(_ attempt: Attempt) -> String {
+    attempt.machines.compactMap { $0.address.map { "\($0.host):\($0.port)" } }.joined(separator: ", ")
+  }
+}
+
+/// Points in time for people and programs: ISO 8601 in UTC.
+enum Time {
+  static func text(_ moment: Moment) -> String {
+    Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000).formatted(.iso8601)
+  }
+}

@@ -1,0 +1,132 @@
+import ForwardCompute
+import Jobs
+import Runner
+import Store
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Takes a job and drives it to its end in this process: `submit`, `resume`, `attach` and `cancel` all end here.
+struct Drive: Sendable {
+  let installation: Installation
+  let form: Console.Form
+  /// Takes the machines of a finished job back that were kept.
+  var cancels = false
+
+  private static let patience = RetryPolicy(maxElapsed: .seconds(60), longestPause: .seconds(10))
+
+  /// - Throws: ``Failure`` when the job is driven by another process, or cannot be driven with this environment.
+  func run(_ id: String, on cloud: Cloud, signals: SignalInbox) async throws -> Verdict {
+    guard let lease = Lease(folder: installation.folder(of: id)) else { throw alreadyDriven(id) }
+    defer { withExtendedLifetime(lease) {} }
+    let record = try claim(id)
+    if let refusal = await cloud.account.refusal(of: record.arrangement, api: cloud.client) {
+      throw Failure(status: .notConfigured, message: "\(id): \(refusal)")
+    }
+    let console = Console(form, folder: installation.folder(of: id))
+    let passphrases = try Passphrases(for: record.arrangement.key)
+    let world = try world(cloud, console, signals, passphrases)
+    warnAboutMissingSecrets(record, console)
+    let verdict = try await Driver(world: world, journal: installation.store).run(record, first: cancels ? .cancelRequested : .restarted)
+    await console.finish(verdict.record)
+    console.emitEnd(verdict, at: world.clock.now())
+    report(verdict, console, at: world.clock.now())
+    return verdict
+  }
+
+  private func claim(_ id: String) throws -> JobRecord {
+    do { return try installation.store.claim(id) } catch { throw Failure(status: .failed, message: "\(error)") }
+  }
+
+  private func alreadyDriven(_ id: String) -> Failure {
+    let owner = Lease.owner(folder: installation.folder(of: id)).map { " (process \($0))" } ?? ""
+    return Failure(
+      status: .usage, message: "another fcrun\(owner) drives the job \(id)", next: "fcrun attach \(id)")
+  }
+
+  func world(
+    _ cloud: Cloud, _ narrator: any Narrator, _ signals: SignalInbox, _ passphrases: Passphrases
+  ) throws -> World {
+    let clock = LiveClock()
+    let installation = installation
+    return World(
+      api: cloud.client, clock: clock, entropy: SystemEntropy(),
+      hosts: WorkerHosts(
+        executable: try Executable.worker(), agentSocket: Context.environment("SSH_AUTH_SOCK"),
+        passphrase: { passphrases.of($0) }),
+      wakes: LiveWakes(signals: signals, store: installation.store, clock: clock), secrets: LocalSecrets(),
+      narrator: narrator, logFolder: { installation.makeLogFolder($0, $1, $2) })
+  }
+
+  private func warnAboutMissingSecrets(_ record: JobRecord, _ console: Console) {
+    let missing = record.context.plan.secrets.filter { LocalSecrets().value(of: $0) == nil }
+    guard !missing.isEmpty, record.state.attempt?.launchedAt != nil else { return }
+    console.say("warning: \(missing.joined(separator: ", ")) not in the environment: masking in the logs is off")
+  }
+
+  private func report(_ verdict: Verdict, _ console: Console, at now: Moment) {
+    guard verdict.outcome == nil else {
+      if let outcome = verdict.outcome, !outcome.isOfJob || verdict.signal != nil { console.say(outcome.sentence) }
+      return
+    }
+    console.say(StillBilling.sentence(verdict.record, at: now))
+  }
+}
+
+/// What is said when a machine may still be there: the loudest thing fcrun can say.
+enum StillBilling {
+  static func sentence(_ record: JobRecord, at now: Moment) -> String {
+    let attempt = record.state.attempt
+    let machines = attempt.map { $0.instanceIDs.isEmpty ? $0.machines.map(\.name) : $0.instanceIDs } ?? []
+    let price = attempt.map { "$\(Jobs.Money.exact($0.hourlyPrice))/h" } ?? "its price"
+    return "NOT PROVED GONE: \(machines.joined(separator: ", ")) may still cost \(price); go on with: fcrun resume \(record.id)"
+  }
+}
+
+/// The local environment, the only place where secrets are.
+struct LocalSecrets: Secrets {
+  func value(of name: String) -> String? { Context.environmentEvenEmpty(name) }
+}
+
+/// Passphrases of key files, asked for once and before anything is rented.
+final class Passphrases: Sendable {
+  private let known: [String: String]
+
+  /// For work that opens no connection.
+  static let none = Passphrases()
+
+  private init() { known = [:] }
+
+  /// - Throws: ``Failure`` when a passphrase is needed and there is no terminal to ask on.
+  init(for key: Arrangement.PrivateKey) throws {
+    guard case .file(let path) = key, PrivateKeyFile.isEncrypted(path) else {
+      known = [:]
+      return
+    }
+    guard isatty(STDIN_FILENO) == 1, let typed = getpass("Passphrase of \(path): ") else {
+      throw Failure(
+        status: .notConfigured, message: "the private key \(path) has a passphrase and there is no terminal to ask on",
+        next: "add it to an agent: ssh-add \(path)")
+    }
+    known = [path: String(cString: typed)]
+  }
+
+  func of(_ path: String) -> String? { known[path] }
+}
+
+extension SignalInbox {
+  /// Signals of a process that drives `id`: the second leaves at once, with the command that finishes the work.
+  func open(leavingBehind id: String) {
+    open { _ in
+      _ = StandardStream.write(
+        "\nfcrun: left at once; a machine may still cost money; finish with: fcrun resume \(id)\n", to: STDERR_FILENO)
+      _exit(ExitStatus.stillBilling.rawValue)
+    }
+
+  }
+}

@@ -1,0 +1,92 @@
+import Jobs
+import Runner
+import Store
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// fcrun's state on this machine: `$FCRUN_HOME`, its store and the jobs' folders.
+struct Installation: Sendable {
+  let home: String
+  let store: JobStore
+  let owner: String
+
+  /// Opens the state folder, making it (0700) when it is missing.
+  /// - Throws: ``Failure`` when it cannot be used as it is.
+  static func open() throws -> Installation {
+    let home = try folder()
+    let store: JobStore
+    do {
+      store = try JobStore(home: home)
+      return Installation(home: home, store: store, owner: try store.meta("owner") { RandomName.make(6) })
+    } catch {
+      throw Failure(
+        status: .failed, message: "\(error)",
+        next: "repair or move \(home)/fcrun.db away; machines are found without it: fcrun reap --owner any --dry-run")
+    }
+  }
+
+  static func folder() throws -> String {
+    guard let home = Context.environment("FCRUN_HOME") ?? defaultHome else {
+      throw Failure(status: .notConfigured, message: "neither FCRUN_HOME nor HOME is set", next: "set FCRUN_HOME")
+    }
+    try makePrivate(home)
+    return home
+  }
+
+  private static var defaultHome: String? {
+    if let state = Context.environment("XDG_STATE_HOME") { return state + "/fcrun" }
+    return Context.environment("HOME").map { $0 + "/.local/state/fcrun" }
+  }
+
+  private static func makePrivate(_ path: String) throws {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    } catch {
+      throw Failure(status: .failed, message: "the state folder \(path) cannot be made: \(error)", next: "set FCRUN_HOME")
+    }
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & 0o022 == 0 else {
+      throw Failure(
+        status: .failed, message: "the state folder \(path) can be written by others", next: "chmod 700 \(path)")
+    }
+  }
+
+  func folder(of job: String) -> String { "\(home)/jobs/\(job)" }
+
+  func makeFolder(of job: String) throws {
+    try FileManager.default.createDirectory(
+      atPath: folder(of: job), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+  }
+
+  /// Where one node's streams lie. That it could not be made shows when the first log is opened.
+  func makeLogFolder(_ job: String, _ attempt: Int, _ node: Int) -> String {
+    let path = "\(folder(of: job))/attempt-\(attempt)/node-\(node)"
+    try? FileManager.default.createDirectory(
+      atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    return path
+  }
+
+  /// - Throws: ``Failure`` when no job, or more than one, is meant.
+  func job(_ reference: String) throws -> JobRecord {
+    do {
+      return try store.find(reference)
+    } catch {
+      throw Failure(status: .usage, message: "\(error)")
+    }
+  }
+
+  /// Whether some process drives the job now.
+  func isDriven(_ job: String) -> Bool { Lease.isHeld(folder: folder(of: job)) }
+}

@@ -1,0 +1,143 @@
+import ArgumentParser
+import ForwardCompute
+import Jobs
+import Remote
+import Runner
+import Simulator
+import Store
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// The spec and what the command line lays over it.
+struct SpecOptions: ParsableArguments {
+  @Argument(help: "The job's spec, a JSON file.")
+  var spec: String
+
+  @Option(
+    name: .customLong("env"), help: ArgumentHelp("Set a variable of the command's environment.", valueName: "K=V"))
+  var env: [String] = []
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("Set a field of the spec, as in resources.num_gpus=8.", valueName: "path=value"))
+  var set: [String] = []
+
+  /// Everything that can be known without network; all errors at once.
+  /// - Throws: ``SpecProblems``, or ``Failure`` when the file cannot be read.
+  func plan() throws -> JobPlan {
+    let path = spec.hasPrefix("/") ? spec : FileManager.default.currentDirectoryPath + "/" + spec
+    guard let bytes = FileManager.default.contents(atPath: path) else {
+      throw Failure(status: .usage, message: "\(spec): cannot be read: \(String(cString: strerror(errno)))", next: "give the path of a job's spec")
+    }
+    let decoded = SpecDecoder.decode(
+      bytes: Array(bytes), file: spec, set: try set.map(Self.pair), env: try env.map(Self.pair))
+    let plan = try JobPlan.make(spec: try decoded.get(), file: path, environment: Context.environmentEvenEmpty).get()
+    try plan.requireSources()
+    return plan
+  }
+
+  private static func pair(_ text: String) throws -> (String, String) {
+    guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+      throw ValidationError("\(text): expected NAME=VALUE")
+    }
+    return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+  }
+}
+
+extension JobPlan {
+  /// Every source exists and can be sent; nothing is spent before that is known.
+  fileprivate func requireSources() throws {
+    let problems = files.filter { !FileManager.default.fileExists(atPath: $0.source) }
+      .map { $0.problem("\($0.source) does not exist; expected a file or folder beside the spec") }
+    if !problems.isEmpty { throw SpecProblems(problems) }
+  }
+}
+
+/// Where the job is to run: the account's cloud, or a simulator on this machine.
+struct Cloud {
+  let account: Account
+  let client: any ForwardComputeAPI
+  /// The simulator's own key, registered there.
+  var privateKey: String?
+
+  static func remote() throws -> Cloud {
+    let baseURL = Context.environment("FORWARD_COMPUTE_BASE_URL") ?? Context.defaultBaseURL
+    let apiKey = Context.environment("FORWARD_COMPUTE_API_KEY")
+    return Cloud(
+      account: Account(baseURL: baseURL, apiKey: apiKey, isLocal: false), client: try Context.client(baseURL, apiKey))
+  }
+
+  static func local(home: String) async throws -> Cloud {
+    let address = try await LocalCloud.address(home: home)
+    return Cloud(
+      account: Account(baseURL: address.baseURL, apiKey: address.token, isLocal: true),
+      client: try Context.client(address.baseURL, address.token), privateKey: address.privateKey)
+  }
+
+  static func of(_ job: JobRecord, home: String) async throws -> Cloud {
+    job.arrangement.isLocal ? try await local(home: home) : try remote()
+  }
+}
+
+/// What a plan meets in the cloud: offerings in order, volumes, the key.
+struct Prepared {
+  var plan: JobPlan
+  var ranking: Ranking
+  var volumes: [AttachedVolume]
+
+  /// Reads what is offered; nothing is created.
+  /// - Throws: ``SpecProblems`` for volumes that cannot be attached, `APIError`.
+  static func make(_ plan: JobPlan, on cloud: Cloud) async throws -> Prepared {
+    async let offered = cloud.client.computeOfferings()
+    let volumes = plan.volumes.isEmpty ? [] : try await cloud.client.volumes().map(AttachedVolume.init)
+    let attached = try plan.resolve(volumes: volumes).get()
+    let ranking = Matching.rank(try await offered.map(Offering.init), for: plan.resources, volumes: attached)
+    return Prepared(plan: plan, ranking: ranking, volumes: attached)
+  }
+
+  /// - Throws: ``Failure`` 69 with what removed the offerings and the nearest misses.
+  func requireCandidates() throws {
+    guard ranking.candidates.isEmpty else { return }
+    throw Failure(
+      status: .noCapacity, message: "no offering fits \(plan.name)\n" + PlanText.whyNothing(ranking),
+      next: "widen resources, or look at: fcrun offerings --available")
+  }
+
+  /// The record of a new job; the store does not have it yet.
+  func record(on cloud: Cloud, owner: String, at now: Moment) async throws -> JobRecord {
+    let keys = try await cloud.client.sshKeys()
+    let pair = try KeyChoosing.choose(among: keys, plan, cloud)
+    let context = JobContext(id: RandomName.make(16), owner: owner, plan: plan)
+    let arrangement = Arrangement(
+      baseURL: cloud.account.baseURL, isLocal: cloud.account.isLocal, accountFingerprint: cloud.account.fingerprint,
+      accountOwner: pair.key.owner, sshKeyID: pair.key.id, key: pair.privateKey, candidates: ranking.candidates,
+      volumeIDs: volumes.map(\.id))
+    return JobRecord(context: context, arrangement: arrangement, state: JobState(), epoch: 0, createdAt: now, updatedAt: now)
+  }
+}
+
+private enum KeyChoosing {
+  static func choose(
+    among keys: [SSHKey], _ plan: JobPlan, _ cloud: Cloud
+  ) throws -> (key: SSHKey, privateKey: Arrangement.PrivateKey) {
+    let ring = KeyRing { name in
+      name == "FCRUN_SSH_KEY" ? cloud.privateKey ?? Context.environment(name) : Context.environment(name)
+    }
+    do {
+      return try ring.choose(among: keys, plan.sshKey)
+    } catch {
+      throw Failure(status: .notConfigured, message: "\(error)")
+    }
+  }
+}

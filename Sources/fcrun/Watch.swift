@@ -1,0 +1,57 @@
+import Jobs
+import Remote
+import Runner
+import Store
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Looks on while another process drives a job: reads the store and the log files, changes nothing.
+struct Watch: Sendable {
+  let installation: Installation
+  let printer: LogPrinter?
+
+  /// How often files are looked at; the store every few times.
+  private static let glance = Duration.milliseconds(50)
+
+  /// Until the job is finished, or nobody drives it any more.
+  func untilOver(_ id: String) async throws -> JobRecord {
+    var glances = 0
+    while true {
+      let isLookDue = glances % 6 == 0
+      let isDriven = !isLookDue || installation.isDriven(id)
+      let record = isLookDue ? try installation.store.job(id) : nil
+      if let record { grew(record) }
+      if let record, record.isOver || !isDriven { return try await last(record) }
+      glances += 1
+      try await Task.sleep(for: Self.glance)
+    }
+  }
+
+  private func last(_ record: JobRecord) async throws -> JobRecord {
+    let final = try installation.store.job(record.id)
+    await printer?.finish(LogFiles.of(final))
+    return final
+  }
+
+  private func grew(_ record: JobRecord) {
+    guard let printer else { return }
+    for file in LogFiles.of(record) { printer.grew(file) }
+  }
+}
+
+/// Which log files a job has.
+enum LogFiles {
+  static func of(_ record: JobRecord) -> [LogPrinter.LogFile] {
+    let past = record.state.past.map { ($0.number, $0.names.count) }
+    let present = record.state.attempt.map { [($0.number, $0.machines.count)] } ?? []
+    return (past + present).flatMap { number, nodes in
+      (0..<nodes).flatMap { node in
+        [LogGrowth.Stream.stdout, .stderr].map { LogPrinter.LogFile(attempt: number, node: node, stream: $0) }
+      }
+    }
+  }
+}
