@@ -25,7 +25,7 @@ import Testing
     #expect(
       plan
         == JobPlan(
-          name: "job", file: "/home/ada/work/job.json", root: "/home/ada/work", nodes: 1, resources: resources,
+          name: "job", file: "/home/ada/lab/job.json", root: "/home/ada/lab", nodes: 1, resources: resources,
           command: .script("true"), limits: Limits(maxDuration: nil, maxCost: nil, bootTimeout: nil, outputGrace: 60),
           retry: Retry(on: [.noCapacity, .bootFailed], attempts: 3), teardown: .always))
   }
@@ -53,7 +53,7 @@ import Testing
   @Test func decodingAndPlanningAtOnceGivesTheSamePlan() throws {
     let text = with("\"nodes\": 2")
     let planned = JobPlan.make(
-      bytes: Array(text.utf8), shown: "job.json", file: "/home/ada/work/job.json", set: [("nodes", "3")], env: []
+      bytes: Array(text.utf8), shown: "job.json", file: "/home/ada/lab/job.json", set: [("nodes", "3")], env: []
     ) { _ in nil }
     #expect(try planned.get() == plan(with("\"nodes\": 3")))
   }
@@ -89,7 +89,7 @@ import Testing
       """)
     let plan = try plan(text)
     #expect(plan.sshKey == KeyChoice(registered: .id("k"), privateKey: "/home/ada/.ssh/id"))
-    #expect(plan.files.map(\.source) == ["/home/ada/work/src", "/home/ada/work/../shared", "/home/ada/d"])
+    #expect(plan.files.map(\.source) == ["/home/ada/lab/src", "/home/ada/lab/../shared", "/home/ada/d"])
     #expect(plan.files.map(\.destination) == ["src", "s", "."])
     #expect(plan.outputs.map(\.source) == ["out", "a/*.csv"])
     #expect(plan.outputs.map(\.destination) == [nil, "r"])

@@ -149,15 +149,15 @@ import Testing
     ),
     (
       "\"workdir\": \"\"",
-      "2:12: workdir: is empty; expected an absolute path, or one in the home folder such as \"~/work\""
+      "2:12: workdir: is empty; expected an absolute path, or one in the home folder such as \"~/lab\""
     ),
     (
       "\"workdir\": \"/a/../b\"",
-      "2:12: workdir: is \"/a/../b\"; expected an absolute path, or one in the home folder such as \"~/work\""
+      "2:12: workdir: is \"/a/../b\"; expected an absolute path, or one in the home folder such as \"~/lab\""
     ),
     (
       "\"workdir\": \"~bob/a\"",
-      "2:12: workdir: is \"~bob/a\"; expected an absolute path, or one in the home folder such as \"~/work\""
+      "2:12: workdir: is \"~bob/a\"; expected an absolute path, or one in the home folder such as \"~/lab\""
     ),
     ("\"setup\": null", "2:10: setup: is null; expected a shell script"),
     ("\"setup\": \"a\\u0000\"", "2:10: setup: holds a NUL character; expected text without NUL"),
