@@ -40,9 +40,10 @@ struct SpecOptions: ParsableArguments {
     guard let bytes = FileManager.default.contents(atPath: path) else {
       throw Failure(status: .usage, message: "\(spec): cannot be read: \(String(cString: strerror(errno)))", next: "give the path of a job's spec")
     }
-    let decoded = SpecDecoder.decode(
-      bytes: Array(bytes), file: spec, set: try set.map(Self.pair), env: try env.map(Self.pair))
-    let plan = try JobPlan.make(spec: try decoded.get(), file: path, environment: Context.environmentEvenEmpty).get()
+    let plan = try JobPlan.make(
+      bytes: Array(bytes), shown: spec, file: path, set: try set.map(Self.pair), env: try env.map(Self.pair),
+      environment: Context.environmentEvenEmpty
+    ).get()
     try plan.requireSources()
     return plan
   }

@@ -1,4 +1,5 @@
 import Jobs
+import Remote
 import Runner
 import Simulator
 import Store
@@ -71,6 +72,7 @@ struct Scenario {
   // MARK: - Invariants (reliability.md b.13)
 
   private mutating func check() {
+    if kernel.isTurning { violations.append("I12: the driver turns in \(kernel.durable?.state.word ?? "nothing")") }
     for name in kernel.cloud.postCounts where name.count > 1 {
       violations.append("I4: \(name.count) POSTs for \(name.name)")
     }
