@@ -98,7 +98,7 @@ actor Machine {
     let log = "\(marker.folder)/etc/sshd.log"
     let pid = try Spawn.start(
       openSSH.sshd, ["-D", "-e", "-f", "\(marker.folder)/etc/sshd_config"],
-      environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "\(MachineMarker.variable)=\(marker.id)"],
+      environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"],
       output: log)
     sshd = ProcessIdentity(pid: pid, started: Machine.startTime(of: pid))
     try? Files.write("\(pid) \(sshd?.started ?? "")\n", to: "\(marker.folder)/etc/sshd.pid", mode: 0o600)

@@ -104,17 +104,23 @@ struct ProcessTable: Sendable {
 
 /// How the processes of one machine are told from all others.
 struct MachineMarker: Sendable, Equatable {
-  /// The variable that sshd gives to everything that is started on the machine.
-  static let variable = "FCRUN_SIM_INSTANCE"
-
   /// The instance.
   var id: String
-  /// The machine's own folder, an absolute path. It also tells two simulators apart.
+  /// The machine's own folder, an absolute path.
   var folder: String
+
+  /// The variables that everything gets that is started on the machine. The id is for people: two simulators of one seed give the same ids,
+  /// so that only the folder tells whose process it is.
+  var variables: [String] { ["FCRUN_SIM_INSTANCE=\(id)", "FCRUN_SIM_MACHINE=\(folder)"] }
+
+  private var mark: String { "FCRUN_SIM_MACHINE=\(folder)" }
+
+  /// Whether a process was started by a session of the machine.
+  func isMarked(_ row: ProcessTable.Row) -> Bool { row.traces.contains(mark) }
 
   func isOn(_ row: ProcessTable.Row) -> Bool {
     row.traces.contains { trace in
-      trace == "\(MachineMarker.variable)=\(id)" || trace == folder || trace.hasPrefix(folder + "/")
+      trace == mark || trace == folder || trace.hasPrefix(folder + "/")
         // sshd writes its title over its environment: `sshd: /usr/sbin/sshd -D -f FOLDER/etc/sshd_config [listener]`.
         || trace.hasPrefix("sshd:") && trace.contains(" \(folder)/")
     }
@@ -147,7 +153,7 @@ struct Sweep: Sendable {
   func cutConnections() async {
     for _ in 0..<Sweep.rounds {
       let connections = ProcessTable.now().members(of: marker, sshd: sshd).filter { row in
-        row.name.hasPrefix("sshd") && !row.traces.contains("\(MachineMarker.variable)=\(marker.id)")
+        row.name.hasPrefix("sshd") && !marker.isMarked(row)
       }
       if connections.isEmpty { return }
       for row in connections { signal(row, SIGKILL) }

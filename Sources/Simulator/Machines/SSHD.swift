@@ -78,7 +78,7 @@ struct OpenSSH: Sendable {
       MaxStartups 500:30:1000
       MaxSessions 200
       LoginGraceTime 20
-      SetEnv \(MachineMarker.variable)=\(marker.id) "HOME=\(folder)/home" "TMPDIR=\(folder)/tmp"
+      SetEnv \(marker.variables.map { "\"\($0)\"" }.joined(separator: " ")) "HOME=\(folder)/home" "TMPDIR=\(folder)/tmp"
       ForceCommand exec \(Files.shellWord("\(folder)/etc/session"))
       Subsystem sftp internal-sftp
 
@@ -94,7 +94,7 @@ struct OpenSSH: Sendable {
     return """
       #!/bin/sh
       \(exports)export HOME=\(home) TMPDIR=\(Files.shellWord(marker.folder + "/tmp"))
-      export \(MachineMarker.variable)=\(marker.id)
+      export \(marker.variables.map { Files.shellWord($0) }.joined(separator: " "))
       cd "$HOME" || exit 125
       set -- "$SSH_ORIGINAL_COMMAND"
       unset SSH_ORIGINAL_COMMAND OLDPWD

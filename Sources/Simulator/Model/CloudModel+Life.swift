@@ -132,11 +132,11 @@ extension CloudModel {
   }
 
   private mutating func goAway(_ place: Int, _ ending: LedgerEntry.Ending) {
+    if records[place].isLive { freedAddresses.append(records[place].address) }
     records[place].end(ending, at: clock)
     records[place].power = .absent
     records[place].disguise = nil
     records[place].life += 1
-    freedAddresses.append(records[place].address)
   }
 
   mutating func beginRestart(_ place: Int) {
@@ -229,7 +229,7 @@ extension CloudModel {
     let left = (balance - spent) * Record.hour / rate
     guard left > 0 else { return clock }
     // Rounded up by a millisecond, so that nothing is left when the moment comes.
-    return clock + Int64(NSDecimalNumber.milliseconds(left)) + 1
+    return clock + wholeMilliseconds(left) + 1
   }
 
   mutating func takeEverythingAway() {
@@ -237,10 +237,7 @@ extension CloudModel {
   }
 }
 
-/// Whole milliseconds of a Decimal, without the part behind the point.
-private enum NSDecimalNumber {
-  static func milliseconds(_ value: Decimal) -> Int64 {
-    let text = "\(value)"
-    return Int64(text.prefix { $0 != "." }) ?? Int64(1) << 52
-  }
+/// The part of a Decimal before the point; centuries when that is no Int64.
+private func wholeMilliseconds(_ value: Decimal) -> Int64 {
+  Int64("\(value)".prefix { $0 != "." }) ?? Int64(1) << 52
 }
