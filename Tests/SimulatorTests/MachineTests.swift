@@ -100,43 +100,25 @@ private let hasSSHD =
   }
 
   @Test func theHostKeyCanChangeWhileTheJobLivesOn() async throws {
-    try await withSimulator(
-      boots: true,
-      turn: {
-        $0.knobs.changeHostKey = .always
-        $0.knobs.changeHostKeySeconds = .seconds(1.5)
-      }
-    ) { client, address in
+    try await withSimulator(boots: true) { client, address in
       let id = try await client.createActive()
       let login = try await Login(client, address, id)
       let started = try await login.run("setsid sleep 141421 </dev/null >/dev/null 2>&1 & echo $!")
       let pid = try #require(pid_t(started.output.trimmingCharacters(in: .whitespacesAndNewlines)))
-      let limit = ContinuousClock.now + .seconds(20)
-      var complaint = ""
-      while !complaint.contains("IDENTIFICATION HAS CHANGED"), .now < limit {
-        complaint = try await login.run("true").complaint
-      }
-      #expect(complaint.contains("IDENTIFICATION HAS CHANGED"))
+      #expect(try await client.reply("POST", "/_sim/change-host-key/\(id)").status == 200)
+      _ = try await client.wait(id, for: "active")
+      let changed = try await login.run("true")
+      #expect(changed.status == 255 && changed.complaint.contains("IDENTIFICATION HAS CHANGED"))
       #expect(kill(pid, 0) == 0)
     }
   }
 
   @Test func theAddressCanChangeWhileTheJobLivesOn() async throws {
-    try await withSimulator(
-      boots: true,
-      turn: {
-        $0.knobs.moveAddress = .always
-        $0.knobs.moveAddressSeconds = .seconds(1)
-      }
-    ) { client, address in
+    try await withSimulator(boots: true) { client, address in
       let id = try await client.createActive()
       let before = try await Login(client, address, id)
       #expect(try await before.run("echo kept > file").status == 0)
-      let limit = ContinuousClock.now + .seconds(20)
-      var port = before.port
-      while port == before.port, .now < limit {
-        port = Int(try await client.get("/v1/spot/instances/\(id)?refresh=true")["ssh_port"]?.digits ?? "") ?? 0
-      }
+      #expect(try await client.reply("POST", "/_sim/move/\(id)").status == 200)
       let after = try await Login(client, address, id)
       #expect(after.port != before.port)
       #expect(try await after.run("cat file").output == "kept\n")

@@ -219,14 +219,8 @@ actor Cloud {
     return try model.knobs.json()
   }
 
-  func preempt(_ id: String) async -> Bool {
-    let done = model.preempt(id, now: now)
-    await catchUp()
-    return done
-  }
-
-  func reboot(_ id: String) async -> Bool {
-    let done = model.reboot(id, now: now)
+  func happen(_ incident: CloudModel.Incident, to id: String) async -> Bool {
+    let done = model.happen(incident, to: id, now: now)
     await catchUp()
     return done
   }
