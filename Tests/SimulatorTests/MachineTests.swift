@@ -213,6 +213,13 @@ private let hasSSHD =
     #expect(kill(bystander, 0) == 0 && Spawn.reap(bystander) == nil)
   }
 
+  @Test func bytesAreFoundWhereverTheyAre() {
+    let bytes = Array("A=1\0AB=2\0".utf8)
+    for text in ["A=1", "AB=2\0", "2\0", "", "A=1\0AB=2\0"] { #expect(bytes.holds(text)) }
+    for text in ["A=2", "AB=2\0\0", "AB=3", "longer than everything there is"] { #expect(!bytes.holds(text)) }
+    #expect(![UInt8]().holds("x"))
+  }
+
   @Test func aStartedProgramInheritsNoDescriptor() async throws {
     let folder = TemporaryFolder()
     defer { folder.remove() }
