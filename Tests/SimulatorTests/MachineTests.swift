@@ -78,24 +78,13 @@ private let hasSSHD =
   }
 
   @Test func sshdAndItsKeysCanBeLate() async throws {
-    try await withSimulator(
-      boots: true,
-      turn: {
-        $0.knobs.sshdLateSeconds = .seconds(0.5)
-        $0.knobs.keyLateSeconds = .seconds(1)
-      }
-    ) { client, address in
-      let id = try await client.createActive()
-      let login = try await Login(client, address, id, waits: false)
-      #expect(!Port.isOpen(login.port))
-      var answers: [Login.Result] = []
-      let limit = ContinuousClock.now + .seconds(20)
-      repeat {
-        answers.append(try await login.run("echo in"))
-      } while answers.last?.status != 0 && .now < limit
-      #expect(answers.first?.complaint.contains("refused") == true)
-      #expect(answers.contains { $0.complaint.contains("Permission denied") }, "\(answers)")
-      #expect(answers.last?.output == "in\n")
+    try await withSimulator(boots: true) { client, address in
+      try await client.turn(#"{"sshd_late_seconds":3600}"#)
+      let deaf = try await Login(client, address, client.createActive("deaf"), waits: false)
+      #expect(try await deaf.run("true").complaint.contains("refused"))
+      try await client.turn(#"{"sshd_late_seconds":0,"key_late_seconds":3600}"#)
+      let strict = try await Login(client, address, client.createActive("strict"))
+      #expect(try await strict.run("true").complaint.contains("Permission denied"))
     }
   }
 
@@ -123,6 +112,32 @@ private let hasSSHD =
       #expect(after.port != before.port)
       #expect(try await after.run("cat file").output == "kept\n")
       #expect(!Port.isOpen(before.port))
+    }
+  }
+
+  @Test func anAddressThatIsGivenAgainHasAnotherHostKey() async throws {
+    try await withSimulator(boots: true, turn: { $0.knobs.reuseAddress = true }) { client, address in
+      let first = try await client.createActive("first")
+      let before = try await Login(client, address, first)
+      #expect(try await before.run("true").status == 0)
+      _ = try await client.reply("DELETE", "/v1/spot/instances/\(first)")
+      _ = try await client.wait(first, for: "deleted")
+      let second = try await client.createActive("second")
+      let after = try await Login(client, address, second)
+      #expect(after.port == before.port)
+      #expect(try await after.run("true").complaint.contains("IDENTIFICATION HAS CHANGED"))
+    }
+  }
+
+  @Test func anSSHDThatCannotStartMakesTheInstanceFail() async throws {
+    try await withSimulator(boots: true, turn: { $0.knobs.bootSeconds = .seconds(0.5) }) { client, address in
+      guard case .reply(let created) = await client.create() else { throw Unexpected("no reply") }
+      let id = try #require(created.json["id"]?.text)
+      // A folder stands where the machine's configuration has to be written.
+      let marker = try await client.marker(of: id, address)
+      try Files.makeFolder(marker.folder, mode: 0o700)
+      for name in ["/etc", "/etc/sshd_config"] { try Files.makeFolder(marker.folder + name, mode: 0o700) }
+      #expect(try await client.wait(id, for: "error")["status"] == "error")
     }
   }
 

@@ -26,6 +26,11 @@ struct OpenSSH: Sendable {
     guard let entry = getpwuid(geteuid()), let name = entry.pointee.pw_name else {
       throw SimulatorFailure("user \(geteuid()) has no name on this computer, and sshd logs in names; add it to passwd")
     }
+    let shell = entry.pointee.pw_shell.map { String(cString: $0) } ?? ""
+    guard !["nologin", "false"].contains(shell.split(separator: "/").last ?? "") else {
+      throw SimulatorFailure(
+        "nobody can log in as \(String(cString: name)), whose shell is \(shell); run it as another user")
+    }
     self.sshd = sshd
     self.keygen = keygen
     user = String(cString: name)
