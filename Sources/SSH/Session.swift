@@ -30,6 +30,8 @@ package final class Session {
 
   /// An open channel kept in hand: it saves a round trip, and reading it keeps the transport alive while nothing is asked.
   private var spare: (raw: OpaquePointer, reader: Operation)?
+  /// Whether the server has let us open every channel so far.
+  private var isGenerous = true
   private var opening = false
   private var openers: [UnsafeContinuation<Void, Never>] = []
 
@@ -199,11 +201,29 @@ package final class Session {
       Task { await keepSpare() }
       return spare.raw
     }
-    return try await openChannel()
+    return try await openPatiently()
+  }
+
+  /// A server with a small MaxSessions says no until an earlier channel is closed on its side, too.
+  private func openPatiently() async throws -> OpaquePointer {
+    var tries = 0
+    while true {
+      do {
+        return try await openChannel()
+      } catch let error as SSHError where error.code == LIBSSH2_ERROR_CHANNEL_FAILURE && tries < 50 {
+        isGenerous = false
+        tries += 1
+        try await EventLoop.shared.sleep(for: .milliseconds(100))
+      }
+    }
   }
 
   private func keepSpare() async {
-    guard spare == nil, !opening, death == nil, let channel = try? await openChannel() else { return }
+    guard isGenerous, spare == nil, !opening, death == nil else { return }
+    guard let channel = try? await openChannel() else {
+      isGenerous = false
+      return
+    }
     let reader = Operation("libssh2_channel_read_ex") { [raw = channel] in
       var byte: CChar = 0
       let code = libssh2_channel_read_ex(raw, 0, &byte, 1)
