@@ -316,6 +316,8 @@ package enum Script {
     words + #"""
       place "$2"
       cd "$p" || exit 1
+      n=0
+      while [ ! -f stderr ] && [ $n -lt 500 ]; do n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1; done
       s=; tail -s 0.1 -c 1 /dev/null 2>/dev/null && s='-s 0.1'
       printf '%s\n' "$M"; printf '%s\n' "$M" >&2
       exec 3<&0
