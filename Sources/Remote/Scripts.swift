@@ -166,7 +166,10 @@ package enum Script {
 
       # after SECONDS COMMAND: in the background, leaves no sleeper behind when it is ended early.
       after() { (trap 'kill $s 2>/dev/null; exit' TERM; sleep "$1" & s=$!; wait $s || exit; trap - TERM; eval "$2") & }
+      # Becomes the leader of a process group, with the signals as a login shell has them: shells start what is in the background deaf to INT and QUIT.
       own() {
+        if env --default-signal=INT true 2>/dev/null; then set -- env --default-signal=HUP,INT,QUIT "$@"
+        elif command -v perl >/dev/null 2>&1; then set -- perl -e '$SIG{$_} = "DEFAULT" for qw(HUP INT QUIT); exec @ARGV' "$@"; fi
         if command -v setsid >/dev/null 2>&1; then exec setsid "$@"
         elif command -v perl >/dev/null 2>&1; then exec perl -e 'setpgrp(0, 0); exec @ARGV' "$@"
         else exec timeout 0 "$@"; fi

@@ -110,6 +110,12 @@ struct SupervisorTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: control).filter { $0.hasPrefix("l.") }.count == 1)
   }
 
+  @Test func letsTheCommandUseInterruptsAsUsual() throws {
+    let worker = try WorkerProcess.connected(to: sshd)
+    let script = "for s in HUP INT QUIT; do sh -c \"kill -s $s \\$\\$; echo survived $s\"; done; true"
+    #expect(try exits(of: worker, Launch.of(.script(script))).stdoutBytes == 0)
+  }
+
   @Test func endsTheGroupAtItsMaximalDuration() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     let record = try exits(of: worker, Launch.of(.script("sleep 100 & sleep 100"), maxDuration: 0.3))
