@@ -213,9 +213,11 @@ package enum Script {
       }
       sweep() {
         for g in $groups; do kill -s KILL -- "-$g" 2>/dev/null; done
-        for pid in $(holders); do [ "$pid" = $$ ] || kill -s KILL "$pid" 2>/dev/null; done
         n=0
-        while [ $n -lt 100 ] && [ -n "$(members)$(holders)" ]; do n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1; done
+        while left=$(members; holders) && [ -n "$left" ] && [ $n -lt 100 ]; do
+          for pid in $left; do [ "$pid" = $$ ] || kill -s KILL "$pid" 2>/dev/null; done
+          n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1
+        done
       }
       # The record, over the room kept for it; again until the disk takes it.
       record() {
