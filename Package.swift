@@ -89,5 +89,23 @@ let package = Package(
       ],
       swiftSettings: strict
     ),
+      .target(
+      name: "TestSupport",
+      path: "Tests/TestSupport",
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "ForwardComputeTests",
+      dependencies: ["ForwardCompute", "TestSupport"],
+      swiftSettings: strict
+    ),
+    .testTarget(name: "JobsTests", dependencies: ["Jobs", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "StoreTests", dependencies: ["Jobs", "Store"], swiftSettings: strict),
+    .testTarget(
+      name: "RunnerTests",
+      dependencies: ["ForwardCompute", "Jobs", "Remote", "Runner", "Simulator", "Store"],
+      swiftSettings: strict
+    ),
+    .testTarget(name: "fcrunTests", dependencies: ["TestSupport"], swiftSettings: strict),
   ]
 )

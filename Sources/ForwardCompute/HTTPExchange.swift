@@ -26,6 +26,8 @@ final class HTTPExchange: Sendable {
   static let largestBody = 32 * 1024 * 1024
   /// An error's body is read no further than this.
   static let largestErrorBody = 64 * 1024
+  /// Requests at one time: a hundred jobs share one client, and a slow answer must not hold up the others.
+  private static let mostConnections = 64
   private static let longestConnect: Duration = .seconds(10)
 
   private let timeout: Duration
@@ -60,6 +62,7 @@ final class HTTPExchange: Sendable {
       tlsConfiguration: tls, redirectConfiguration: .disallow, proxy: nil, decompression: .disabled)
     configuration.timeout.connect = TimeAmount(min(longestConnect, timeout))
     configuration.httpVersion = .http1Only
+    configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = mostConnections
     configuration.connectionPool.idleTimeout = .seconds(30)
     // A retry inside would hide a refused connection until the deadline; retries are the caller's.
     configuration.connectionPool.retryConnectionEstablishment = false
@@ -193,6 +196,7 @@ private enum Fault: Error {
   case lost(String)
   case bodyTooLarge
   case cancelled
+  case shutDown
 
   /// Only what happens before a connection stands is `notSent`; whatever is not known to be that may have left.
   init(_ error: any Error, timeout: Duration) {
@@ -210,7 +214,7 @@ private enum Fault: Error {
     switch error {
     case .connectTimeout, .getConnectionFromPoolTimeout: .notSent("no connection was made in time")
     case .tlsHandshakeTimeout: .notSent("TLS was not agreed in time")
-    case .alreadyShutdown: .notSent("the client is shut down")
+    case .alreadyShutdown: .shutDown
     case .deadlineExceeded, .readTimeout, .writeTimeout: .timedOut(timeout)
     case .cancelled: .cancelled
     default: .lost("the connection broke (\(error.shortDescription))")
@@ -253,6 +257,7 @@ private enum Fault: Error {
         kind: .bodyTooLarge, operation: operation,
         message: "the answer is larger than \(HTTPExchange.largestBody / 1024 / 1024) MiB")
     case .cancelled: APIError(kind: .cancelled, operation: operation, message: "it was cancelled")
+    case .shutDown: APIError(kind: .notConfigured, operation: operation, message: "the client is shut down")
     }
   }
 }

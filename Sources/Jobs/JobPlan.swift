@@ -129,7 +129,8 @@ package struct JobPlan: Codable, Sendable, Equatable {
   /// Seconds a machine of `offering` may take until its first login: as written, else three times the offering's longest
   /// boot time and at least ten minutes.
   package func bootTimeout(for offering: Offering) -> Int {
-    limits.bootTimeout ?? max(600, 3 * (offering.maxBootSeconds ?? 0))
+    // What the API states is not ours to trust: a boot time of years must not overflow.
+    limits.bootTimeout ?? max(600, 3 * min(max(0, offering.maxBootSeconds ?? 0), Durations.longest / 3))
   }
 }
 

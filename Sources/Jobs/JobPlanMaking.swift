@@ -24,6 +24,7 @@ extension JobPlan {
   ) -> Result<JobPlan, SpecProblems> {
     var planner = Planner(root: SpecPaths.folder(of: file), home: environment("HOME"))
     planner.refuseWhatCannotRun(spec)
+    planner.protectTheSpec(spec, file: file)
     let envs = planner.envs(spec, environment)
     planner.requireSecrets(spec, environment)
     var plan = JobPlan(
@@ -111,6 +112,16 @@ private struct Planner {
   private mutating func refuse(_ place: Place?, _ field: String, _ instead: String) {
     guard let place else { return }
     report(place, field, "this version of fcrun cannot do that yet; expected \(instead)")
+  }
+
+  /// An output with the job file's own name would replace it.
+  mutating func protectTheSpec(_ spec: JobSpec, file: String) {
+    let name = SpecPaths.components(file).last
+    for (index, output) in spec.outputs.enumerated() {
+      let target = output.destination ?? output.source
+      guard SpecPaths.relative(target.value) == name else { continue }
+      report(target.place, "outputs[\(index)]", "would replace the job file itself; expected another destination")
+    }
   }
 
   mutating func envs(_ spec: JobSpec, _ environment: (String) -> String?) -> [JobPlan.Variable] {

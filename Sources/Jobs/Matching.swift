@@ -109,7 +109,9 @@ private struct Constraint {
     return Constraint(
       name: name,
       accepts: { offering in stated(offering).map { accepted.contains($0.lowercased()) } ?? false },
-      loss: { "\(name) is \(wanted.joined(separator: " or ")), \(stated($0).map { "this is \($0)" } ?? unstated)" })
+      loss: {
+        "\(name) is \(wanted.map(clipped).joined(separator: " or ")), \(stated($0).map { "this is \(clipped($0))" } ?? unstated)"
+      })
   }
 
   private static func within(
@@ -144,7 +146,7 @@ private struct Constraint {
       loss: { offering in
         let volume = volumes.first { !$0.isBeside(offering) } ?? first
         let (there, here) = ("\(volume.provider) \(volume.region)", "\(offering.provider) \(offering.region)")
-        return "volume \(volume.name) is in \(there), this is in \(here)"
+        return "volume \(clipped(volume.name)) is in \(clipped(there)), this is in \(clipped(here))"
       })
   }
 

@@ -58,7 +58,7 @@ package struct Offering: Codable, Sendable, Equatable {
 
   /// `A100x8 us-east-1 at $24.12/h`: enough to know it again in a sentence.
   package var inWords: String {
-    "\(machineInWords) \(region) at $\(Money.exact(hourlyPrice))/h"
+    "\(clipped(machineInWords)) \(clipped(region)) at $\(Money.exact(hourlyPrice))/h"
   }
 
   private var machineInWords: String {

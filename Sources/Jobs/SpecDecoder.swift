@@ -55,6 +55,9 @@ package enum SpecDecoder {
 }
 
 extension SpecReader {
+  /// Nobody rents more for one job; a larger number is a typing error that would be expensive.
+  static let mostNodes = 10_000
+
   /// nil when the one thing a job cannot be without, its command, cannot be read; everything else is read all the same.
   mutating func spec(_ node: SpecNode) -> JobSpec? {
     guard case .object = node.value else {
@@ -86,7 +89,7 @@ extension SpecReader {
   private mutating func machine(_ fields: Fields, into spec: inout JobSpec) {
     spec.name = located(fields, "name") { $0.name($1, $2) }
     spec.resources = located(fields, "resources") { $0.resources($1, $2) }
-    spec.nodes = located(fields, "nodes") { $0.integer($1, $2, atLeast: 1) }
+    spec.nodes = located(fields, "nodes") { $0.integer($1, $2, atLeast: 1, atMost: Self.mostNodes) }
     spec.volumes = texts(fields, "volumes", each: "a volume's id or name")
     spec.sshKey = located(fields, "ssh_key") { $0.sshKey($1, $2) }
     spec.sshUser = located(fields, "ssh_user") { $0.sshUser($1, $2) }

@@ -178,7 +178,7 @@ extension SpecReader {
   }
 
   mutating func workdir(_ node: SpecNode, _ path: SpecPath) -> String? {
-    let expected = "an absolute path, or one in the home folder such as \"~/work\""
+    let expected = "an absolute path, or one in the home folder such as \"~/lab\""
     guard let workdir = text(node, path, expected: expected) else { return nil }
     guard !SpecPaths.components(workdir).contains(".."),
       SpecPaths.isInHome(workdir) || !workdir.utf8.starts(with: "~".utf8)

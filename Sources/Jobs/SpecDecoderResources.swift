@@ -46,6 +46,12 @@ extension SpecReader {
     if let (node, path) = fields("num_gpus"), resources.numGPUs?.max == 0, !resources.gpuType.isEmpty {
       report(node.place, path, "is 0 beside a gpu_type", expected: "at least 1, or no gpu_type")
     }
+    if let (node, path) = fields("total_vram_in_gb"), let most = resources.totalVRAMInGB?.max {
+      let least = resources.leastTotalVRAMInGB
+      guard most < least else { return }
+      let wrong = "is at most \(most), which num_gpus and vram_per_gpu_in_gb exceed"
+      report(node.place, path, wrong, expected: "room for \(least)")
+    }
   }
 
   /// One word or a list of them; empty when the field is absent.
@@ -111,6 +117,14 @@ extension SpecReader {
       return nil
     }
     return amount
+  }
+}
+
+extension Resources {
+  /// What the other two fields of GPU memory demand together.
+  fileprivate var leastTotalVRAMInGB: Int {
+    let (least, overflow) = (vramPerGPUInGB?.min ?? 0).multipliedReportingOverflow(by: max(1, numGPUs?.min ?? 1))
+    return overflow ? .max : least
   }
 }
 

@@ -68,13 +68,13 @@ struct SpecReader {
     return text
   }
 
-  mutating func integer(_ node: SpecNode, _ path: SpecPath, atLeast least: Int) -> Int? {
-    let expected = "a whole number of at least \(least)"
+  mutating func integer(_ node: SpecNode, _ path: SpecPath, atLeast least: Int, atMost most: Int = .max) -> Int? {
+    let expected = most == .max ? "a whole number of at least \(least)" : "a whole number from \(least) to \(most)"
     guard case .number(let literal) = node.value else {
       report(node.place, path, "is \(node.inWords)", expected: expected)
       return nil
     }
-    guard let number = NumberLiteral(literal)?.integer, number >= least else {
+    guard let number = NumberLiteral(literal)?.integer, number >= least, number <= most else {
       report(node.place, path, "is \(clipped(literal))", expected: expected)
       return nil
     }

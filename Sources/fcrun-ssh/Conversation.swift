@@ -26,15 +26,18 @@ final class Conversation {
     return Conversation(channel, marker: marker)
   }
 
-  /// Sends `input`, ends stdin, and returns the answer's lines.
+  /// Returns the answer's lines.
+  /// - Parameter input: what to send before stdin ends; nil: stdin stays open, because its end tells a waiting script that we are gone.
   static func ask(
-    _ script: String, _ arguments: [String], input: [UInt8] = [], on session: Session
+    _ script: String, _ arguments: [String], input: [UInt8]? = nil, on session: Session
   ) async throws -> [String] {
     let conversation = try await start(script, arguments, on: session)
     defer { conversation.channel.close() }
     do {
-      if !input.isEmpty { try await conversation.channel.write(input) }
-      try await conversation.channel.sendEOF()
+      if let input {
+        try await conversation.channel.write(input)
+        try await conversation.channel.sendEOF()
+      }
     } catch let error as SSHError where error.kind == .channelClosed {
       // It ended early; its answer says why.
     }

@@ -29,7 +29,7 @@ enum JobVerbs {
 
   @SSHLoop
   private static func status(
-    _ script: String, _ arguments: [String], input: [UInt8] = [], on session: Session
+    _ script: String, _ arguments: [String], input: [UInt8]? = nil, on session: Session
   ) async throws -> JobStatus {
     let lines = try await Conversation.ask(script, arguments, input: input, on: session)
     guard let status = lines.reversed().lazy.compactMap(JobStatus.init(report:)).first else {

@@ -180,7 +180,7 @@ import Testing
   ])
   func aServerThatTricklesOrKeepsSilentMeetsTheDeadline(reply: ScriptedServer.Reply) async throws {
     let start = ContinuousClock.now
-    let error = try await failure(of: reply, timeout: .milliseconds(200)).error
+    let error = try await failure(of: reply, timeout: .seconds(1)).error
     #expect(error?.kind == .timedOut)
     #expect(ContinuousClock.now - start < .seconds(10))
   }
@@ -274,7 +274,7 @@ import Testing
   @Test func aPostThatIsNotAnsweredIsAmbiguousAndSentOnce() async throws {
     let server = try ScriptedServer(.silence)
     defer { server.stop() }
-    let api = try client(server, timeout: .milliseconds(200))
+    let api = try client(server, timeout: .seconds(1))
     guard case .ambiguous(let error) = await api.createInstance(CreateInstance(name: "n", offeringID: "o")) else {
       Issue.record("not ambiguous")
       return

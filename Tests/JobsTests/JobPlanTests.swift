@@ -25,7 +25,7 @@ import Testing
     #expect(
       plan
         == JobPlan(
-          name: "job", file: "/home/ada/work/job.json", root: "/home/ada/work", nodes: 1, resources: resources,
+          name: "job", file: "/home/ada/lab/job.json", root: "/home/ada/lab", nodes: 1, resources: resources,
           command: .script("true"), limits: Limits(maxDuration: nil, maxCost: nil, bootTimeout: nil, outputGrace: 60),
           retry: Retry(on: [.noCapacity, .bootFailed], attempts: 3), teardown: .always))
   }
@@ -53,7 +53,7 @@ import Testing
   @Test func decodingAndPlanningAtOnceGivesTheSamePlan() throws {
     let text = with("\"nodes\": 2")
     let planned = JobPlan.make(
-      bytes: Array(text.utf8), shown: "job.json", file: "/home/ada/work/job.json", set: [("nodes", "3")], env: []
+      bytes: Array(text.utf8), shown: "job.json", file: "/home/ada/lab/job.json", set: [("nodes", "3")], env: []
     ) { _ in nil }
     #expect(try planned.get() == plan(with("\"nodes\": 3")))
   }
@@ -89,10 +89,18 @@ import Testing
       """)
     let plan = try plan(text)
     #expect(plan.sshKey == KeyChoice(registered: .id("k"), privateKey: "/home/ada/.ssh/id"))
-    #expect(plan.files.map(\.source) == ["/home/ada/work/src", "/home/ada/work/../shared", "/home/ada/d"])
+    #expect(plan.files.map(\.source) == ["/home/ada/lab/src", "/home/ada/lab/../shared", "/home/ada/d"])
     #expect(plan.files.map(\.destination) == ["src", "s", "."])
     #expect(plan.outputs.map(\.source) == ["out", "a/*.csv"])
     #expect(plan.outputs.map(\.destination) == [nil, "r"])
+  }
+
+  @Test(arguments: ["[\"job.json\"]", "[{\"source\": \"a\", \"destination\": \"./job.json\"}]"])
+  func anOutputNeverReplacesTheJobFile(outputs: String) throws {
+    let problems = try planProblems(with("\"outputs\": \(outputs)"))
+    #expect(problems.map { $0.contains("outputs[0]: would replace the job file itself") } == [true])
+    #expect(
+      try planProblems(with("\"outputs\": [{\"source\": \"job.json\", \"destination\": \"r/job.json\"}]")).isEmpty)
   }
 
   @Test func anEntryRemembersItsPlace() throws {
@@ -178,6 +186,8 @@ import Testing
     #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: 300)) == 900)
     #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: 60)) == 600)
     #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: nil)) == 600)
+    #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: .max)) == Durations.longest)
+    #expect(plan.bootTimeout(for: .fixture(maxBootSeconds: .min)) == 600)
     let explicit = try planned(with("\"limits\": {\"boot_timeout\": \"30s\"}"))
     #expect(explicit.bootTimeout(for: .fixture(maxBootSeconds: 300)) == 30)
   }

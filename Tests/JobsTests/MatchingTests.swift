@@ -165,6 +165,15 @@ extension Offering {
     #expect(Matching.rank([], for: try resources("\"vcpus\": 1")).nearest.isEmpty)
   }
 
+  /// What the API says goes to a terminal; an escape sequence in it must not.
+  @Test func noControlCharacterOfTheAPIReachesASentence() throws {
+    let hostile = Offering.fixture(gpu: "\u{1B}[2J", region: "a\nb")
+    let ranking = Matching.rank([hostile], for: try resources("\"gpu_type\": \"A100\", \"region\": \"us\""))
+    let text = try #require(ranking.nearest.first).description
+    #expect(!text.unicodeScalars.contains { $0.value < 0x20 })
+    #expect(text.contains("region is us, this is a\\u{a}b"))
+  }
+
   @Test func severalLossesAreAllNamed() throws {
     let ranking = Matching.rank(
       [.fixture(price: "9", region: "eu", available: false)],

@@ -68,7 +68,7 @@ import Testing
         "job.json:3:56: resources.max_hourly_price: is a number; expected money in quotes: \"3.5\"",
         "job.json:4:30: limits.max_duration: is the string \"5 min\"; expected a duration such as \"90s\", \"15m\", \"6h\" or \"1d\", or whole seconds as a number",
         "job.json:4:37: limits: a comma before }; expected no comma after the last value",
-        "job.json:5:12: nodes: is 0; expected a whole number of at least 1",
+        "job.json:5:12: nodes: is 0; expected a whole number from 1 to 10000",
       ])
   }
 
@@ -125,12 +125,15 @@ import Testing
   }
 
   @Test(arguments: [
-    ("\"nodes\": 0", "2:10: nodes: is 0; expected a whole number of at least 1"),
-    ("\"nodes\": -2", "2:10: nodes: is -2; expected a whole number of at least 1"),
-    ("\"nodes\": 1.5", "2:10: nodes: is 1.5; expected a whole number of at least 1"),
-    ("\"nodes\": 1e99", "2:10: nodes: is 1e99; expected a whole number of at least 1"),
-    ("\"nodes\": 99999999999999999999", "2:10: nodes: is 99999999999999999999; expected a whole number of at least 1"),
-    ("\"nodes\": \"2\"", "2:10: nodes: is the string \"2\"; expected a whole number of at least 1"),
+    ("\"nodes\": 0", "2:10: nodes: is 0; expected a whole number from 1 to 10000"),
+    ("\"nodes\": 10001", "2:10: nodes: is 10001; expected a whole number from 1 to 10000"),
+    ("\"nodes\": -2", "2:10: nodes: is -2; expected a whole number from 1 to 10000"),
+    ("\"nodes\": 1.5", "2:10: nodes: is 1.5; expected a whole number from 1 to 10000"),
+    ("\"nodes\": 1e99", "2:10: nodes: is 1e99; expected a whole number from 1 to 10000"),
+    (
+      "\"nodes\": 99999999999999999999", "2:10: nodes: is 99999999999999999999; expected a whole number from 1 to 10000"
+    ),
+    ("\"nodes\": \"2\"", "2:10: nodes: is the string \"2\"; expected a whole number from 1 to 10000"),
     ("\"volumes\": \"v\"", "2:12: volumes: is the string \"v\"; expected a list, each a volume's id or name"),
     ("\"volumes\": [\"\"]", "2:13: volumes[0]: is empty; expected a volume's id or name"),
     ("\"volumes\": [\"v\", \"v\"]", "2:18: volumes[1]: \"v\" is listed twice; expected each once"),
@@ -146,15 +149,15 @@ import Testing
     ),
     (
       "\"workdir\": \"\"",
-      "2:12: workdir: is empty; expected an absolute path, or one in the home folder such as \"~/work\""
+      "2:12: workdir: is empty; expected an absolute path, or one in the home folder such as \"~/lab\""
     ),
     (
       "\"workdir\": \"/a/../b\"",
-      "2:12: workdir: is \"/a/../b\"; expected an absolute path, or one in the home folder such as \"~/work\""
+      "2:12: workdir: is \"/a/../b\"; expected an absolute path, or one in the home folder such as \"~/lab\""
     ),
     (
       "\"workdir\": \"~bob/a\"",
-      "2:12: workdir: is \"~bob/a\"; expected an absolute path, or one in the home folder such as \"~/work\""
+      "2:12: workdir: is \"~bob/a\"; expected an absolute path, or one in the home folder such as \"~/lab\""
     ),
     ("\"setup\": null", "2:10: setup: is null; expected a shell script"),
     ("\"setup\": \"a\\u0000\"", "2:10: setup: holds a NUL character; expected text without NUL"),
@@ -164,6 +167,25 @@ import Testing
   }
 
   // MARK: resources
+
+  @Test func memoryOfTheGPUsMustAddUp() {
+    let wrong = "which num_gpus and vram_per_gpu_in_gb exceed; expected room for"
+    #expect(
+      problems(with: "\"resources\": {\"vram_per_gpu_in_gb\": 80, \"total_vram_in_gb\": \"..40\"}") == [
+        "job.json:2:61: resources.total_vram_in_gb: is at most 40, \(wrong) 80"
+      ])
+    #expect(
+      problems(
+        with: "\"resources\": {\"total_vram_in_gb\": \"10..320\", \"num_gpus\": \"8..\", \"vram_per_gpu_in_gb\": 80}")
+        == [
+          "job.json:2:35: resources.total_vram_in_gb: is at most 320, \(wrong) 640"
+        ])
+    #expect(
+      problems(with: "\"resources\": {\"total_vram_in_gb\": \"..640\", \"num_gpus\": 8, \"vram_per_gpu_in_gb\": 80}")
+        .isEmpty)
+    let huge = "\"vram_per_gpu_in_gb\": 9223372036854775807, \"num_gpus\": 9223372036854775807"
+    #expect(problems(with: "\"resources\": {\"total_vram_in_gb\": \"..640\", \(huge)}").count == 1)
+  }
 
   @Test func anyMachineWillDoIsRefused() {
     let message = "would accept any machine; at least one constraint or max_hourly_price is required"

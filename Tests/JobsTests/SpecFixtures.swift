@@ -23,14 +23,14 @@ func spec(_ text: String) throws -> JobSpec {
 let opening = "{\"command\": \"true\", \"resources\": {\"vcpus\": 1}"
 
 func plan(
-  _ text: String, file: String = "/home/ada/work/job.json", environment: [String: String] = ["HOME": "/home/ada"]
+  _ text: String, file: String = "/home/ada/lab/job.json", environment: [String: String] = ["HOME": "/home/ada"]
 ) throws -> JobPlan {
   try JobPlan.make(spec: spec(text), file: file) { environment[$0] }.get()
 }
 
 /// What planning says about a spec that decodes.
 func planProblems(_ text: String, environment: [String: String] = [:]) throws -> [String] {
-  let planned = try JobPlan.make(spec: spec(text), file: "/home/ada/work/job.json") { environment[$0] }
+  let planned = try JobPlan.make(spec: spec(text), file: "/home/ada/lab/job.json") { environment[$0] }
   switch planned {
   case .success: return []
   case .failure(let wrong): return wrong.problems.map(\.description)

@@ -1,0 +1,120 @@
+import Jobs
+import Store
+import Testing
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+@Suite struct JobStoreTests {
+  @Test func everyCommitSurvivesAPowerLoss() throws {
+    try withStore { store in try #expect(store.synchronous == 2) }
+  }
+
+  @Test func aJobComesBackAsItWasStored() throws {
+    try withStore { store in
+      let job = JobRecord.sample("aaaaaaaaaaaaaaaa")
+      try store.insert(job)
+      #expect(try store.job(job.id) == job)
+    }
+  }
+
+  @Test func aSupersededProcessCannotWrite() throws {
+    try withStore { store in
+      try store.insert(.sample("aaaaaaaaaaaaaaaa"))
+      let first = try store.claim("aaaaaaaaaaaaaaaa")
+      _ = try store.claim("aaaaaaaaaaaaaaaa")
+      #expect(throws: StoreError.fenced(first.id)) { try store.commit(first, event: "late", at: first.updatedAt) }
+    }
+  }
+
+  @Test func aStateThatIsAboutToPostPutsItsNamesUnderWatch() throws {
+    try withStore { store in
+      try store.insert(.sample("aaaaaaaaaaaaaaaa"))
+      var job = try store.claim("aaaaaaaaaaaaaaaa")
+      job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
+      try store.commit(job, event: "chosen", at: job.createdAt)
+      let names = try store.watchedNames(at: job.createdAt).map(\.name)
+      #expect(names == job.state.attempt?.machines.map(\.name))
+      #expect(try store.watchedNames(at: job.createdAt + Window.watch).isEmpty)
+    }
+  }
+
+  @Test func theJournalHoldsEveryTransitionInOrder() throws {
+    try withStore { store in
+      try store.insert(.sample("aaaaaaaaaaaaaaaa"))
+      var job = try store.claim("aaaaaaaaaaaaaaaa")
+      job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
+      try store.commit(job, event: "chosen x", at: job.createdAt)
+      #expect(try store.journal(of: job.id).map(\.phase) == ["choosing", "creating"])
+      #expect(try store.journal(of: job.id).map(\.event) == ["submitted", "chosen x"])
+    }
+  }
+
+  @Test func aJobIsFoundByTheBeginningOfItsIdAndByItsName() throws {
+    try withStore { store in
+      try store.insert(.sample("abcaaaaaaaaaaaaa"))
+      try store.insert(.sample("abdaaaaaaaaaaaaa", name: "other"))
+      #expect(try store.find("abc").id == "abcaaaaaaaaaaaaa")
+      #expect(try store.find("other").id == "abdaaaaaaaaaaaaa")
+      #expect(throws: StoreError.ambiguousJob("ab", ["abcaaaaaaaaaaaaa", "abdaaaaaaaaaaaaa"])) { try store.find("ab") }
+      #expect(throws: StoreError.unknownJob("nothing")) { try store.find("nothing") }
+    }
+  }
+
+  @Test func aCancelRequestIsSeenByAnotherConnection() throws {
+    try withHome { home in
+      let (one, other) = (try JobStore(home: home), try JobStore(home: home))
+      try one.insert(.sample("aaaaaaaaaaaaaaaa"))
+      #expect(try !other.isCancelRequested("aaaaaaaaaaaaaaaa"))
+      try one.requestCancel("aaaaaaaaaaaaaaaa", at: Moment(milliseconds: 1))
+      #expect(try other.isCancelRequested("aaaaaaaaaaaaaaaa"))
+    }
+  }
+
+  @Test func aDamagedDatabaseIsAnErrorThatNamesTheFile() throws {
+    try withHome { home in
+      try Data(repeating: 7, count: 8192).write(to: URL(filePath: home + "/fcrun.db"))
+      #expect(throws: StoreError.self) { try JobStore(home: home) }
+    }
+  }
+
+  @Test func theOwnerIsMadeOnceAndKept() throws {
+    try withHome { home in
+      #expect(try JobStore(home: home).meta("owner") { "first1" } == "first1")
+      #expect(try JobStore(home: home).meta("owner") { "other2" } == "first1")
+    }
+  }
+
+  private func withStore(_ body: (JobStore) throws -> Void) throws {
+    try withHome { try body(JobStore(home: $0)) }
+  }
+
+  private func withHome(_ body: (String) throws -> Void) throws {
+    let home = FileManager.default.temporaryDirectory.path + "/fcrun-store-\(UInt64.random(in: 0 ... .max))"
+    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: home) }
+    try body(home)
+  }
+}
+
+extension Offering {
+  static let sample = Offering(
+    id: "off-1", instanceType: "A100x1", provider: "p", region: "r", deploymentType: "vm", available: true,
+    hourlyPrice: 2, pricePerGPUHour: 2)
+}
+
+extension JobRecord {
+  static func sample(_ id: String, name: String = "sample") -> JobRecord {
+    let now = Moment(milliseconds: 1_800_000_000_000)
+    let plan = JobPlan(name: name, file: "/s.json", root: "/", resources: Resources(), command: .script("true"))
+    let arrangement = Arrangement(
+      baseURL: "https://x", isLocal: false, accountFingerprint: "f", accountOwner: nil, sshKeyID: nil,
+      key: .file(path: "/k"), candidates: [.sample], volumeIDs: [])
+    return JobRecord(
+      context: JobContext(id: id, owner: "owner1", plan: plan), arrangement: arrangement, state: JobState(), epoch: 0,
+      createdAt: now, updatedAt: now)
+  }
+}
