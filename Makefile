@@ -1,0 +1,94 @@
+# make demo      install what is missing, build, run jobs/train.json from start to end on a simulated cloud on this computer
+# make test      install what is missing, then check the format, build everything and run every test
+# make build     build for development (debug) only
+# make release   build the two programs for use
+# make install   put them into $(DESTDIR)$(PREFIX)/bin, PREFIX=/usr/local if not given
+# make clean     remove .build
+#
+# All that is needed before is Swift 6.2 or newer and, where packages are missing, the right to install them (root or sudo).
+
+PREFIX ?= /usr/local
+SWIFT ?= swift
+
+# The build enforces which target may import which: see docs/architecture.md.
+ARROWS = --explicit-target-dependency-import-check error
+# On Linux Swift's libraries go into the programs, so that they also run where no Swift is installed.
+STATIC = $(if $(filter Linux,$(shell uname -s)),--static-swift-stdlib)
+
+APT = git pkg-config libssh2-1-dev libsqlite3-dev zlib1g-dev openssh-client
+BREW = pkgconf libssh2
+
+SHELL = /bin/bash
+
+.PHONY: help demo test build release install clean deps swift
+
+help:
+	@sed -n '/^#/!q;s/^#[[:space:]]\{0,1\}//p' "$(firstword $(MAKEFILE_LIST))"
+
+# Each simulated machine is an sshd.
+demo test: APT += openssh-server
+
+# A debug build is ready in half the time, and a job waits for machines, not for fcrun.
+demo: build
+	@set -eu; \
+	export FCRUN_HOME; FCRUN_HOME=$$(mktemp -d "$(CURDIR)/.build/demo.XXXXXX"); \
+	fcrun() { printf '\n$$ fcrun %s\n' "$$*"; "$(CURDIR)/.build/debug/fcrun" "$$@"; }; \
+	fcrun submit --local jobs/train.json; \
+	fcrun logs train; \
+	fcrun ps -a; \
+	fcrun reap --local --dry-run
+
+test: build-tests
+	@set -euo pipefail; \
+	log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	$(if $(CI),FCRUN_REQUIRE_SSHD=1) $(SWIFT) test $(ARROWS) </dev/null 2>&1 | tee "$$log"; \
+	grep -Eq 'Test run with [1-9][0-9]* test' "$$log" || { echo 'make test: no test ran' >&2; exit 1; }
+
+.PHONY: build-tests
+build-tests: deps
+	$(SWIFT) format lint --strict -r Sources Tests Package.swift
+	$(SWIFT) build --build-tests $(ARROWS)
+
+build: deps
+	$(SWIFT) build $(ARROWS)
+
+release: deps
+	$(SWIFT) build -c release $(STATIC) $(ARROWS) --product fcrun
+	$(SWIFT) build -c release $(STATIC) $(ARROWS) --product fcrun-ssh
+
+install: release
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 .build/release/fcrun .build/release/fcrun-ssh "$(DESTDIR)$(PREFIX)/bin"
+	strip "$(DESTDIR)$(PREFIX)/bin/fcrun" "$(DESTDIR)$(PREFIX)/bin/fcrun-ssh"
+
+clean:
+	rm -rf .build
+
+swift:
+	@command -v "$(SWIFT)" >/dev/null || { \
+	  echo 'Swift is not installed, or not in PATH: get 6.2 or newer from https://www.swift.org/install' >&2; exit 1; }
+
+# Asks for nothing, and for no network, where everything is there.
+deps: swift
+	@set -eu; \
+	if command -v apt-get >/dev/null; then \
+	  missing=; \
+	  for package in $(APT); do \
+	    dpkg -s "$$package" 2>/dev/null | grep -q '^Status: .* installed$$' || missing="$$missing $$package"; \
+	  done; \
+	  [ -n "$$missing" ] || exit 0; \
+	  echo "installing$$missing" >&2; \
+	  as_root=env; \
+	  if [ "$$(id -u)" != 0 ]; then \
+	    command -v sudo >/dev/null || { echo "run this as root first: apt-get update && apt-get install$$missing" >&2; exit 1; }; \
+	    as_root='sudo env'; \
+	  fi; \
+	  $$as_root apt-get update -q </dev/null; \
+	  $$as_root DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing </dev/null; \
+	  case "$$missing" in *openssh-server*) [ ! -d /run/systemd/system ] || \
+	    echo 'openssh-server started the system sshd too; nothing here needs it: sudo systemctl disable --now ssh' >&2;; esac; \
+	elif command -v brew >/dev/null; then \
+	  for package in $(BREW); do brew list --formula "$$package" >/dev/null 2>&1 || brew install "$$package"; done; \
+	else \
+	  echo 'neither apt-get nor brew is here: if the build fails, install libssh2 and SQLite with headers, pkg-config, OpenSSH' >&2; \
+	fi
