@@ -281,7 +281,7 @@ extension JobState {
     case (.launching(let attempt), .launched): with(.running(attempt.launched(at: now)))
     case (.running(let attempt), .ended(let ends)): ended(ends, in: attempt, context: context, at: now)
     case (.stopping(let attempt, let outcome), .stopped(let ends)):
-      with(.collecting(attempt.reachable.ended(ends), outcome))
+      with(.collecting(attempt.reachable.ended(ends).endedNow(now), outcome))
     case (.collecting(let attempt, let outcome), .collected(let missing)):
       leaving(attempt, outcome.judged(missing: missing), in: context)
     case (.releasing(let attempt, let outcome), .deleted(let answers)):
@@ -407,7 +407,9 @@ extension JobState {
       return budget(of: attempt, in: context.plan)
     case .running(let attempt):
       return earlier(attempt.durationDeadline(in: context.plan), budget(of: attempt, in: context.plan))
-    case .stopping(let attempt, _), .collecting(let attempt, _):
+    case .stopping(let attempt, _):
+      return attempt.endedAt.map { ($0 + context.plan.limits.stopPatience, .grace) }
+    case .collecting(let attempt, _):
       return attempt.endedAt.map { ($0 + .seconds(context.plan.limits.outputGrace), .grace) }
     }
   }
@@ -433,8 +435,7 @@ extension JobState {
     case .uploading(let attempt): with(.releasing(attempt, deadline.outcome(in: context.plan)))
     case .launching(let attempt), .running(let attempt):
       with(.stopping(attempt.ending(at: now), deadline.outcome(in: context.plan)))
-    case .stopping(let attempt, let outcome):
-      with(.releasing(attempt, outcome))
+    case .stopping(let attempt, let outcome): with(.collecting(attempt.endedNow(now), outcome))
     case .collecting(let attempt, let outcome):
       with(.releasing(attempt, outcome.judged(uncollected: "the outputs did not come within output_grace")))
     }
@@ -447,6 +448,7 @@ extension JobState {
   private func posted(_ answers: [PostAnswer], in attempt: Attempt, at now: Moment) -> JobState {
     var attempt = attempt
     for (index, answer) in answers.enumerated() { attempt.machines[index].take(answer) }
+    attempt.postTrouble = answers.lazy.compactMap(\.trouble).first ?? attempt.postTrouble
     return settled(attempt, refusal: answers.lazy.compactMap(\.refusal).first, at: now)
   }
 
@@ -458,7 +460,7 @@ extension JobState {
   private func settled(_ attempt: Attempt, refusal: Outcome?, at now: Moment) -> JobState {
     if let refusal { return with(.releasing(attempt, refusal)) }
     if attempt.machines.contains(where: { $0.post == .absent }) {
-      return with(.releasing(attempt, .noCapacity("the cloud never showed a machine under the name it was asked for")))
+      return with(.releasing(attempt, .noCapacity(attempt.absence)))
     }
     if attempt.machines.contains(where: { $0.post == .unsent }) { return with(.creating(attempt)) }
     return with(attempt.isSettled ? .pricing(attempt) : .settling(attempt))

@@ -42,6 +42,7 @@ package struct Driver: Sendable {
   /// - Throws: ``StoreError`` when the store fails before anything is rented, or when the job was taken over.
   package func run(_ record: JobRecord, first: Event = .restarted) async throws -> Verdict {
     var run = Run(record: record)
+    if record.state.isReleasing { run.releasingSince = world.clock.now() }
     try step(&run, .restarted)
     if first != .restarted { try step(&run, first) }
     while case .perform(let effect) = run.record.state.next(tries: run.tries) {

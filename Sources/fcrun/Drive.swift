@@ -18,8 +18,6 @@ struct Drive: Sendable {
   /// Takes the machines of a finished job back that were kept.
   var cancels = false
 
-  private static let patience = RetryPolicy(maxElapsed: .seconds(60), longestPause: .seconds(10))
-
   /// - Throws: ``Failure`` when the job is driven by another process, or cannot be driven with this environment.
   func run(_ id: String, on cloud: Cloud, signals: SignalInbox) async throws -> Verdict {
     guard let lease = Lease(folder: installation.folder(of: id)) else { throw alreadyDriven(id) }
@@ -70,10 +68,7 @@ struct Drive: Sendable {
   }
 
   private func report(_ verdict: Verdict, _ console: Console, at now: Moment) {
-    guard verdict.outcome == nil else {
-      if let outcome = verdict.outcome, !outcome.isOfJob || verdict.signal != nil { console.say(outcome.sentence) }
-      return
-    }
+    guard verdict.outcome == nil else { return }
     console.say(StillBilling.sentence(verdict.record, at: now))
   }
 }
