@@ -355,15 +355,18 @@ extension CommandEnd {
   func outcome(in plan: JobPlan) -> Outcome {
     switch reason {
     case .exited, .stopped: .exited(self)
-    case .timedOut: Deadline.duration.outcome(in: plan)
+    case .timedOut: Deadline.duration.outcome(of: nil, in: plan, nil)
     }
   }
 }
 
 extension Deadline {
-  func outcome(in plan: JobPlan) -> Outcome {
+  func outcome(of attempt: Attempt?, in plan: JobPlan, _ trouble: String?) -> Outcome {
     switch self {
-    case .boot: .bootFailed("the machine was not usable when boot_timeout ended")
+    case .boot:
+      .bootFailed(
+        "not usable within boot_timeout of \(attempt.map { Durations.format(plan.bootTimeout(for: $0.offering)) } ?? "?")"
+          + (trouble.map { ": \($0)" } ?? ""))
     case .duration:
       .outOfTime("max_duration of \(Durations.format(plan.limits.maxDuration ?? 0)) ran out")
     case .budget: .outOfBudget("max_cost of $\(Money.exact(plan.limits.maxCost ?? 0)) ran out")

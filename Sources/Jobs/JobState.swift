@@ -114,7 +114,8 @@ package enum Event: Equatable, Sendable {
   case verified([InstanceRead], Listing)
   /// This cannot go on, and trying again would not help.
   case failed(Outcome)
-  case deadline(Deadline)
+  /// `trouble`: what was in the way last, where that is known.
+  case deadline(Deadline, trouble: String?)
   case cancelRequested
   case interrupted(Signal)
 }
@@ -258,7 +259,8 @@ extension JobState {
     case .interrupted(let signal): return interrupted(.interrupted(signal), at: now)
     case .cancelRequested: return cancelled(at: now)
     case .failed(let outcome): return failed(outcome, at: now)
-    case .deadline(let deadline): return afterDeadline(deadline, in: context, at: now)
+    case .deadline(let deadline, let trouble):
+      return afterDeadline(deadline, trouble, in: context, at: now)
     case .unreachable(let why, let wasConnected):
       return unreachable(why, wasConnected: wasConnected, in: context, at: now)
     case .observed(let observations): return try observed(observations, in: context, at: now)
@@ -426,15 +428,22 @@ extension JobState {
     return (attempt.sentAt + Money.duration(of: left, at: attempt.hourlyPrice), .budget)
   }
 
-  private func afterDeadline(_ deadline: Deadline, in context: JobContext, at now: Moment) -> JobState {
+  private func afterDeadline(
+    _ deadline: Deadline, _ trouble: String?, in context: JobContext, at now: Moment
+  ) -> JobState {
+    let outcome = deadline.outcome(of: self.attempt, in: context.plan, trouble)
+    return afterDeadline(outcome, at: now)
+  }
+
+  private func afterDeadline(_ spent: Outcome, at now: Moment) -> JobState {
     switch phase {
     case .choosing, .releasing, .salvaging, .proving, .finished: self
     case .creating(let attempt), .settling(let attempt), .pricing(let attempt), .booting(let attempt),
       .connecting(let attempt):
-      with(.releasing(attempt.maybeSent, deadline.outcome(in: context.plan)))
-    case .uploading(let attempt): with(.releasing(attempt, deadline.outcome(in: context.plan)))
+      with(.releasing(attempt.maybeSent, spent))
+    case .uploading(let attempt): with(.releasing(attempt, spent))
     case .launching(let attempt), .running(let attempt):
-      with(.stopping(attempt.ending(at: now), deadline.outcome(in: context.plan)))
+      with(.stopping(attempt.ending(at: now), spent))
     case .stopping(let attempt, let outcome): with(.collecting(attempt.endedNow(now), outcome))
     case .collecting(let attempt, let outcome):
       with(.releasing(attempt, outcome.judged(uncollected: "the outputs did not come within output_grace")))
@@ -568,7 +577,7 @@ extension JobState {
     case .releasing: "releasing"
     case .salvaging: "salvaging"
     case .proving: "proving"
-    case .finished: "finished"
+    case .finished(_, let kept): kept == nil ? "finished" : "kept"
     }
   }
 

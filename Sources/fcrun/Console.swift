@@ -212,7 +212,7 @@ enum Narration {
     switch (record.state.phase, event) {
     case (.releasing, .collected(let missing)) where !missing.isEmpty:
       "these outputs are not there: \(missing.joined(separator: ", "))"
-    case (.releasing, .deadline(.grace)) where !record.context.plan.outputs.isEmpty:
+    case (.releasing, .deadline(.grace, _)) where !record.context.plan.outputs.isEmpty:
       "the outputs could not be fetched within output_grace"
     case (.releasing(_, let outcome), .unreachable(let why, _)), (.releasing(_, let outcome), .failed(.failed(let why))):
       record.context.plan.outputs.isEmpty || outcome.sentence.contains(why) ? nil : "the outputs could not be fetched: \(why)"

@@ -91,6 +91,16 @@ struct Cloud {
   }
 }
 
+extension Account {
+  /// Known before anything is asked over the network.
+  /// - Throws: ``Failure`` 78.
+  func requireKey() throws {
+    guard apiKey == nil else { return }
+    throw Failure(
+      status: .notConfigured, message: "no API key is set", next: "set FORWARD_COMPUTE_API_KEY, or submit --local")
+  }
+}
+
 /// What a plan meets in the cloud: offerings in order, volumes, the key.
 struct Prepared {
   var plan: JobPlan

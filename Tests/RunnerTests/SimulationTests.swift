@@ -36,7 +36,7 @@ import Testing
       crashes += scenario.crashes
       if let outcome = scenario.kernel.durable?.state.outcome { outcomes.insert(outcome.word) }
     }
-    #expect(crashes > 300)
+    #expect(crashes > 200)
     #expect(outcomes.isSuperset(of: ["succeeded", "failed", "no_capacity", "out_of_time", "cancelled", "interrupted"]), "\(outcomes)")
   }
 

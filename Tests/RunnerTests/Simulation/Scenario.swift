@@ -123,7 +123,8 @@ struct Scenario {
 
   /// What is reported is what the ledger says, within the time that nobody could look (I14).
   private mutating func checkCost(_ record: JobRecord) {
-    let ledger = kernel.cloud.ledger().reduce(Decimal(0)) { $0 + $1.cost }
+    let known = record.state.past.flatMap(\.instanceIDs) + (record.state.attempt?.instanceIDs ?? [])
+    let ledger = kernel.cloud.ledger().filter { known.contains($0.id) }.reduce(Decimal(0)) { $0 + $1.cost }
     let reported = record.state.cost(at: kernel.now)
     if reported < ledger * Decimal(0.5) - Decimal(0.05) {
       violations.append("I14: reported \(reported), the ledger says \(ledger)")
