@@ -3,18 +3,15 @@
 /// Aho–Corasick. What an asterisk is depends only on the bytes around it, so a stream that is taken up again in the middle gives the same
 /// result when the masker has first seen the ``contextLength`` bytes before it.
 package struct Masker: Sendable {
-  private struct Node: Sendable {
-    var next: [UInt8: Int32] = [:]
-    var fallback: Int32 = 0
-    /// Length of the longest secret that ends here.
-    var match: Int32 = 0
-    var depth: Int32 = 0
-    /// Length of the longest end of the input that a secret may still go on from.
-    var held: Int32 = 0
-  }
-
-  private var nodes = [Node()]
-  private var rootNext = [Int32](repeating: 0, count: 256)
+  /// The edges of each node; the other arrays go along with it. Kept apart because the inner loop reads them for every byte of a log.
+  private var edges: [[UInt8: Int32]] = [[:]]
+  private var fallbacks: [Int32] = [0]
+  /// Length of the longest secret that ends here.
+  private var matches: [Int32] = [0]
+  private var depths: [Int32] = [0]
+  /// Length of the longest end of the input that a secret may still go on from.
+  private var holds: [Int32] = [0]
+  private var rootEdges = [Int32](repeating: 0, count: 256)
   private var state: Int32 = 0
   /// Bytes given in but not yet out, partly asterisks already.
   private var held: [UInt8] = []
@@ -31,60 +28,76 @@ package struct Masker: Sendable {
   private mutating func insert(_ secret: [UInt8]) {
     var node = 0
     for byte in secret {
-      if let next = nodes[node].next[byte] {
+      if let next = edges[node][byte] {
         node = Int(next)
       } else {
-        nodes.append(Node(depth: nodes[node].depth + 1))
-        nodes[node].next[byte] = Int32(nodes.count - 1)
-        node = nodes.count - 1
+        edges[node][byte] = Int32(edges.count)
+        depths.append(depths[node] + 1)
+        node = edges.count
+        edges.append([:])
+        for path in [\Masker.fallbacks, \.matches, \.holds] { self[keyPath: path].append(0) }
       }
     }
-    nodes[node].match = Int32(secret.count)
+    matches[node] = Int32(secret.count)
   }
 
+  /// Breadth first, so that a node's fallback, which is less deep, is complete before it.
   private mutating func link() {
+    for (byte, child) in edges[0] { rootEdges[Int(byte)] = child }
     var queue = [0]
     var head = 0
     while head < queue.count {
       let node = queue[head]
       head += 1
-      for (byte, child) in nodes[node].next {
-        let child = Int(child)
-        var fallback: Int32 = 0
-        if node != 0 { fallback = step(nodes[node].fallback, byte) }
-        nodes[child].fallback = fallback
-        nodes[child].match = max(nodes[child].match, nodes[Int(fallback)].match)
-        queue.append(child)
+      for (byte, child) in edges[node] {
+        let fallback = node == 0 ? 0 : step(fallbacks[node], byte)
+        fallbacks[Int(child)] = fallback
+        matches[Int(child)] = max(matches[Int(child)], matches[Int(fallback)])
+        queue.append(Int(child))
       }
-      nodes[node].held = nodes[node].next.isEmpty ? nodes[Int(nodes[node].fallback)].held : nodes[node].depth
-      if node == 0 { for (byte, child) in nodes[0].next { rootNext[Int(byte)] = child } }
+      holds[node] = edges[node].isEmpty ? holds[Int(fallbacks[node])] : depths[node]
     }
   }
 
   private func step(_ from: Int32, _ byte: UInt8) -> Int32 {
     var node = from
     while node != 0 {
-      if let next = nodes[Int(node)].next[byte] { return next }
-      node = nodes[Int(node)].fallback
+      if let next = edges[Int(node)][byte] { return next }
+      node = fallbacks[Int(node)]
     }
-    return rootNext[Int(byte)]
+    return rootEdges[Int(byte)]
   }
 
   /// - Returns: the bytes that are settled; the rest may be the beginning of a secret and comes out later.
   package mutating func mask(_ bytes: [UInt8]) -> [UInt8] {
-    guard nodes.count > 1 else { return bytes }
+    guard edges.count > 1 else { return bytes }
     let start = held.count
     held += bytes
-    for index in bytes.indices {
-      state = state == 0 ? rootNext[Int(bytes[index])] : step(state, bytes[index])
-      let match = Int(nodes[Int(state)].match)
-      guard match > 0 else { continue }
-      let end = start + index + 1
-      for position in max(0, end - match)..<end { held[position] = UInt8(ascii: "*") }
+    var index = 0
+    while index < bytes.count {
+      if state == 0 {
+        index = firstOpening(in: bytes, from: index)
+        if index == bytes.count { break }
+      }
+      state = step(state, bytes[index])
+      index += 1
+      let match = Int(matches[Int(state)])
+      for position in max(0, start + index - match)..<(start + index) { held[position] = UInt8(ascii: "*") }
     }
-    let settled = held.count - Int(nodes[Int(state)].held)
+    let settled = held.count - Int(holds[Int(state)])
     defer { held.removeFirst(settled) }
     return Array(held[..<settled])
+  }
+
+  /// The next byte that some secret begins with: nearly every byte of a log is passed here.
+  private func firstOpening(in bytes: [UInt8], from start: Int) -> Int {
+    rootEdges.withUnsafeBufferPointer { edges in
+      bytes.withUnsafeBufferPointer { bytes in
+        var index = start
+        while index < bytes.count, edges[Int(bytes[index])] == 0 { index += 1 }
+        return index
+      }
+    }
   }
 
   /// The end of the stream: what was held back is no secret.

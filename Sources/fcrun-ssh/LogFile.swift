@@ -10,6 +10,8 @@ import SSH
 /// The local file of one stream: locked for life, its size is the place to go on from.
 @SSHLoop
 final class LogFile {
+  private static let pause: Duration = .milliseconds(5)
+
   private let path: String
   private let stream: LogGrowth.Stream
   private let tell: @SSHLoop (WorkerEvent.Kind) -> Void
@@ -18,6 +20,9 @@ final class LogFile {
   /// Bytes that were read again only so that the masker sees what is before the first new one.
   private var known = 0
   private var size = 0
+  private var toldSize = 0
+  private var told = ContinuousClock.now
+  private var isTelling = false
   /// Where in the machine's file the next byte comes from.
   private(set) var position = 0
 
@@ -39,6 +44,7 @@ final class LogFile {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw Failure.local("look at", Array(path.utf8)) }
     size = Int(status.st_size)
+    toldSize = size
     known = min(size, masker.contextLength)
     position = size - known
   }
@@ -50,7 +56,10 @@ final class LogFile {
   }
 
   /// The stream has ended.
-  func flush() throws { try write(masker.flush()) }
+  func flush() throws {
+    try write(masker.flush())
+    tellNow()
+  }
 
   private func write(_ bytes: [UInt8]) throws {
     let old = min(known, bytes.count)
@@ -66,10 +75,31 @@ final class LogFile {
       start += count
     }
     size += bytes.count - old
+    tellSoon()
+  }
+
+  /// At once, but not more often than every 5 ms: a flood of small writes must not become a flood of events.
+  private func tellSoon() {
+    guard !isTelling else { return }
+    if ContinuousClock.now - told >= Self.pause { return tellNow() }
+    isTelling = true
+    Task {
+      try? await EventLoop.shared.sleep(for: Self.pause)
+      isTelling = false
+      tellNow()
+    }
+  }
+
+  private func tellNow() {
+    guard size != toldSize else { return }
+    (told, toldSize) = (.now, size)
     tell(.log(LogGrowth(stream: stream, size: size)))
   }
 
-  func close() { _ = systemClose(descriptor) }
+  func close() {
+    tellNow()
+    _ = systemClose(descriptor)
+  }
 }
 
 /// The two logs of a node.
