@@ -88,7 +88,7 @@ let package = Package(
       ],
       swiftSettings: strict
     ),
-      .target(
+    .target(
       name: "TestSupport",
       path: "Tests/TestSupport",
       swiftSettings: strict

@@ -250,12 +250,24 @@ package enum Script {
   package static let run = #"""
     umask "$5"
     cd "$3" || exit 126
-    FCRUN_OUTPUT_DIR=$4/outputs
-    export FCRUN_OUTPUT_DIR
+    FCRUN_OUTPUT_DIR=$4/outputs FCRUN_HOSTFILE=$4/hostfile FCRUN_NODE_IFACE=
+    if [ -r /proc/net/route ]; then
+      while read -r fcrun_iface fcrun_to fcrun_rest; do
+        case $fcrun_to in
+          00000000) FCRUN_NODE_IFACE=$fcrun_iface; break ;;
+          Destination) ;;
+          *) FCRUN_NODE_IFACE=${FCRUN_NODE_IFACE:-$fcrun_iface} ;;
+        esac
+      done </proc/net/route
+    fi
+    unset fcrun_iface fcrun_to fcrun_rest
+    FCRUN_NODE_IFACE=${FCRUN_NODE_IFACE:-lo}
+    export FCRUN_OUTPUT_DIR FCRUN_HOSTFILE FCRUN_NODE_IFACE
     case $1 in
       setup) eval "$(cat "$2/env")" ;;
       *) eval "$(cat "$2/env"; rm -f "$2/env")" ;;
     esac
+    printf '%s\n' "${FCRUN_NODE_IPS-}" >"$4/hostfile"
     . "$2/go.$1"
     """#
 

@@ -29,7 +29,8 @@ package struct Account: Sendable {
     guard arrangement.baseURL == baseURL else {
       return "this job was made at \(arrangement.baseURL); set FORWARD_COMPUTE_BASE_URL=\(arrangement.baseURL)"
     }
-    guard let owner = arrangement.accountOwner, let keys = try? await api.sshKeys(), keys.contains(where: { $0.owner == owner })
+    guard let owner = arrangement.accountOwner, let keys = try? await api.sshKeys(),
+      keys.contains(where: { $0.owner == owner })
     else { return "this job was made with another account's key; set FORWARD_COMPUTE_API_KEY to a key of that account" }
     return nil
   }

@@ -14,7 +14,8 @@ extension Event {
     case .uploaded: "uploaded"
     case .launched: "launched"
     case .ended(let ends), .stopped(let ends): "ended: " + ends.map(\.word).joined(separator: ", ")
-    case .collected(let missing): missing.isEmpty ? "collected" : "collected, missing \(missing.joined(separator: ", "))"
+    case .collected(let missing):
+      missing.isEmpty ? "collected" : "collected, missing \(missing.joined(separator: ", "))"
     case .unreachable(let why, _): "unreachable: \(why)"
     case .deleted(let answers): "delete: " + answers.map { "\($0.id) \($0.how)" }.joined(separator: ", ")
     case .salvaged: "salvaged"
@@ -40,7 +41,8 @@ extension Event {
   /// What is being waited for: no trouble yet, but the reason when the time is up.
   var delay: String? {
     guard case .observed(let observations) = self else { return nil }
-    return observations.lazy.compactMap { if case .notYet(let status) = $0 { "its status is \(status)" } else { nil } }.first
+    return observations.lazy.compactMap { if case .notYet(let status) = $0 { "its status is \(status)" } else { nil } }
+      .first
   }
 
   /// What a person should hear when nothing came of an effect.

@@ -150,7 +150,8 @@ extension Attempt {
   /// What was just read as gone is no canary.
   fileprivate func changed(by reads: [InstanceRead]) -> Attempt {
     var copy = self
-    let alive = Set(reads.compactMap { if case .present(let status) = $0.how, status != "deleting" { $0.id } else { nil } })
+    let alive = Set(
+      reads.compactMap { if case .present(let status) = $0.how, status != "deleting" { $0.id } else { nil } })
     for machine in copy.machines.indices {
       copy.machines[machine].instances = copy.machines[machine].instances.filter { alive.contains($0.id) }
     }
@@ -164,7 +165,8 @@ extension JobRecord {
   fileprivate func request(for machine: Machine, in attempt: Attempt) -> CreateInstance {
     CreateInstance(
       name: machine.name, offeringID: attempt.offering.id, sshKeyID: arrangement.sshKeyID,
-      volumeIDs: arrangement.volumeIDs, envs: context.plan.envs.map { EnvironmentVariable(name: $0.name, value: $0.value) })
+      volumeIDs: arrangement.volumeIDs,
+      envs: context.plan.envs.map { EnvironmentVariable(name: $0.name, value: $0.value) })
   }
 }
 

@@ -75,7 +75,8 @@ package struct Reaper: Sendable {
     guard request.named.isEmpty else { return .leave("not named") }
     if name.owner != owner {
       guard request.anyOwner else { return .leave("another installation's (--owner any)") }
-      return name.isExpired(at: now) ? .take("past its deadline") : .leave("another installation's, before its deadline")
+      return name.isExpired(at: now)
+        ? .take("past its deadline") : .leave("another installation's, before its deadline")
     }
     if standing == .driven { return .leave("a running fcrun drives it") }
     if name.isExpired(at: now) { return .take("past its deadline") }
@@ -89,7 +90,8 @@ package struct Reaper: Sendable {
     if let older = request.older, let age, age >= older { return .take("older than \(Int(older.seconds)) s") }
     return switch standing {
     case .over: .take("its job is over")
-    case .unknown: (age ?? .zero) > Window.settle ? .take("no job of this installation") : .leave("younger than a minute")
+    case .unknown:
+      (age ?? .zero) > Window.settle ? .take("no job of this installation") : .leave("younger than a minute")
     case .resumable: .leave("its job can go on; try: fcrun resume")
     case .kept: .leave("kept on the user's wish")
     case .driven: .leave("a running fcrun drives it")
@@ -115,7 +117,8 @@ private struct NoJournal: Journal {
 
 extension Reaper.Finding {
   fileprivate func releaseOnly(owner: String, at now: Moment) -> JobRecord {
-    let plan = JobPlan(name: "reap", file: "", root: "", resources: Resources(), command: .argv([]), retry: Retry(on: []))
+    let plan = JobPlan(
+      name: "reap", file: "", root: "", resources: Resources(), command: .argv([]), retry: Retry(on: []))
     let attempt = Attempt(found: instance.id, named: instance.name, node: name.node, number: name.attempt, at: now)
     return JobRecord(
       context: JobContext(id: name.job, owner: owner, plan: plan),

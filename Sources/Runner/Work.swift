@@ -43,7 +43,9 @@ extension World {
       let stop = Stop(control: job.control(of: attempt), grace: Double(job.context.plan.limits.killGrace))
       let stopped = await ask(.stop(stop), of: machine, in: attempt, for: job)
       guard case .status = stopped else { return (machine.node, stopped) }
-      return (machine.node, await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job))
+      return (
+        machine.node, await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
+      )
     }
     return answers.map(\.1).firstFailure ?? .stopped(answers.compactMap { NodeEnd(node: $0.0, $0.1) })
   }
@@ -55,6 +57,7 @@ extension World {
     }
     if let failure = answers.firstFailure { return failure }
     guard case .transferred(let first)? = answers.first else { return .collected(missing: []) }
+    for refused in first.refused { narrator.tell(.warning(job: job.id, "not fetched: \(refused)")) }
     return .collected(missing: first.missing)
   }
 
@@ -65,6 +68,12 @@ extension World {
   func salvage(_ attempt: Attempt, for job: JobRecord) async -> Event {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await clock.sleep(for: Pace.salvage) }
+      group.addTask {
+        _ = await each(attempt.unended) { machine in
+          await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
+        }
+        await clock.sleep(for: Pace.salvage)
+      }
       group.addTask {
         _ = await each(attempt.machines) { machine in
           let request = collectRequest(on: machine, in: attempt, for: job)
@@ -106,11 +115,12 @@ extension World {
           return (machine.node, await ask(request, of: machine, in: attempt, for: job))
         }
       }
+      let start = clock.now()
       var ends: [NodeEnd] = []
       for await (node, answer) in group {
         if case .failed(let failure) = answer {
           group.cancelAll()
-          return ends.isEmpty ? failure.event : .ended(ends)
+          return ends.isEmpty ? unfollowed(failure, since: start) : .ended(ends)
         }
         if let end = NodeEnd(node: node, answer) { ends.append(end) }
         if ends.last?.isFailure == true { group.cancelAll() }
@@ -121,15 +131,24 @@ extension World {
   }
 
   private func followInOrder(_ machines: [Machine], _ attempt: Attempt, for job: JobRecord) async -> Event {
+    let start = clock.now()
     var ends: [NodeEnd] = []
     for machine in machines {
       let request = followRequest(on: machine, in: attempt, for: job)
       let answer = await ask(request, of: machine, in: attempt, for: job)
-      if case .failed(let failure) = answer { return ends.isEmpty ? failure.event : .ended(ends) }
+      if case .failed(let failure) = answer {
+        return ends.isEmpty ? unfollowed(failure, since: start) : .ended(ends)
+      }
       if let end = NodeEnd(node: machine.node, answer) { ends.append(end) }
       if ends.last?.isFailure == true { break }
     }
     return .ended(ends)
+  }
+
+  /// A remote script that was killed says nothing about the command: it is asked for again, like after a cut.
+  private func unfollowed(_ failure: Failure, since start: Moment) -> Event {
+    guard failure.kind == .remote else { return failure.event }
+    return .unreachable(failure.message, wasConnected: clock.now() - start > .seconds(60))
   }
 
   private func followRequest(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> Request.Verb {

@@ -37,7 +37,8 @@ package final class JobStore: Sendable {
   }
 
   private static func unusable(_ error: any Error, _ path: String) -> StoreError {
-    (error as? StoreError) ?? .unusable("\(path) cannot be used: \(error); check that the disk is not full and the file is yours")
+    (error as? StoreError)
+      ?? .unusable("\(path) cannot be used: \(error); check that the disk is not full and the file is yours")
   }
 
   /// As SQLite reports it: 2 is FULL.

@@ -164,7 +164,8 @@ private struct ProgressLine {
     isShown = true
     let elapsed = max(0.001, (ContinuousClock.now - start).seconds)
     let rate = Double(progress.bytes) / elapsed
-    let done = progress.totalBytes.map { "\(Bytes.text(progress.bytes)) of \(Bytes.text($0))" } ?? Bytes.text(progress.bytes)
+    let done =
+      progress.totalBytes.map { "\(Bytes.text(progress.bytes)) of \(Bytes.text($0))" } ?? Bytes.text(progress.bytes)
     let left = progress.totalBytes.flatMap { rate > 0 ? Int(Double($0 - progress.bytes) / rate) : nil }
     let eta = left.map { ", \(Durations.format(max(0, $0))) left" } ?? ""
     return "fcrun: \(verb): \(progress.files) files, \(done), \(Bytes.text(Int(rate)))/s\(eta)"
@@ -185,24 +186,30 @@ enum Narration {
     let state = record.state
     switch (state.phase, event) {
     case (.creating(let attempt), .chosen):
-      return "attempt \(attempt.number): asking for \(machines(attempt))\(attempt.offering.inWords) (\(attempt.offering.provider))"
+      return
+        "attempt \(attempt.number): asking for \(machines(attempt))\(attempt.offering.inWords) (\(attempt.offering.provider))"
     case (.settling, _): return "the answer to the request is not known; looking for \(names(state))"
-    case (.booting(let attempt), .priced): return "created \(attempt.instanceIDs.joined(separator: ", ")); waiting for it to boot"
+    case (.booting(let attempt), .priced):
+      return "created \(attempt.instanceIDs.joined(separator: ", ")); waiting for it to boot"
     case (.connecting(let attempt), .observed): return "active at \(addresses(attempt)); connecting"
     case (.uploading(let attempt), .reached):
       return record.context.plan.files.isEmpty ? "connected" : "connected; uploading to \(addresses(attempt))"
     case (.running, .launched): return "running"
     case (.stopping(_, let outcome), _): return "stopping: \(outcome.sentence)"
-    case (.collecting(_, let outcome), _): return record.context.plan.outputs.isEmpty ? nil : "\(outcome.sentence); fetching outputs"
+    case (.collecting(_, let outcome), _):
+      return record.context.plan.outputs.isEmpty ? nil : "\(outcome.sentence); fetching outputs"
     case (.releasing(let attempt, let outcome), _) where attempt.isGone: return outcome.sentence
     case (.releasing(let attempt, let outcome), _):
-      return "\(outcome.sentence); giving back \(attempt.instanceIDs.isEmpty ? names(state) : attempt.instanceIDs.joined(separator: ", "))"
+      return
+        "\(outcome.sentence); giving back \(attempt.instanceIDs.isEmpty ? names(state) : attempt.instanceIDs.joined(separator: ", "))"
     case (.choosing, .verified): return "looking for the next offering"
     case (.finished(let outcome, nil), .verified):
       return state.past.last?.instanceIDs.isEmpty ?? true
         ? "nothing was created; \(outcome.word)" : "given back and proved gone; \(cost(state, now))"
     case (.finished(let outcome, nil), _): return outcome.sentence
-    case (.finished(_, let kept?), _): return "kept: \(kept.instanceIDs.joined(separator: ", ")) goes on costing $\(Jobs.Money.exact(kept.hourlyPrice))/h; give it back with: fcrun cancel \(record.id)"
+    case (.finished(_, let kept?), _):
+      return
+        "kept: \(kept.instanceIDs.joined(separator: ", ")) goes on costing $\(Jobs.Money.exact(kept.hourlyPrice))/h; give it back with: fcrun cancel \(record.id)"
     default: return nil  // the other steps are too short to be worth a line
     }
   }
@@ -214,8 +221,10 @@ enum Narration {
       "these outputs are not there: \(missing.joined(separator: ", "))"
     case (.releasing, .deadline(.grace, _)) where !record.context.plan.outputs.isEmpty:
       "the outputs could not be fetched within output_grace"
-    case (.releasing(_, let outcome), .unreachable(let why, _)), (.releasing(_, let outcome), .failed(.failed(let why))):
-      record.context.plan.outputs.isEmpty || outcome.sentence.contains(why) ? nil : "the outputs could not be fetched: \(why)"
+    case (.releasing(_, let outcome), .unreachable(let why, _)),
+      (.releasing(_, let outcome), .failed(.failed(let why))):
+      record.context.plan.outputs.isEmpty || outcome.sentence.contains(why)
+        ? nil : "the outputs could not be fetched: \(why)"
     default: nil  // nothing else is lost on the way
     }
   }
@@ -224,7 +233,9 @@ enum Narration {
     "cost about $\(Jobs.Money.formatUp(state.cost(at: now), places: 4))"
   }
 
-  private static func machines(_ attempt: Attempt) -> String { attempt.machines.count == 1 ? "" : "\(attempt.machines.count) × " }
+  private static func machines(_ attempt: Attempt) -> String {
+    attempt.machines.count == 1 ? "" : "\(attempt.machines.count) × "
+  }
 
   private static func names(_ state: JobState) -> String {
     state.attempt?.machines.map(\.name).joined(separator: ", ") ?? ""

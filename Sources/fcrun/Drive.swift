@@ -33,7 +33,8 @@ struct Drive: Sendable {
     let passphrases = try Passphrases(for: record.arrangement.key)
     let world = try world(cloud, console, signals, passphrases)
     warnAboutMissingSecrets(record, console)
-    let verdict = try await Driver(world: world, journal: installation.store).run(record, first: cancels ? .cancelRequested : .restarted)
+    let verdict = try await Driver(world: world, journal: installation.store).run(
+      record, first: cancels ? .cancelRequested : .restarted)
     await console.finish(verdict.record)
     console.emitEnd(verdict, at: world.clock.now())
     report(verdict, console, at: world.clock.now())
@@ -56,7 +57,8 @@ struct Drive: Sendable {
     let clock = LiveClock()
     let installation = installation
     return World(
-      api: try Context.client(cloud.account.baseURL, cloud.account.apiKey, Self.policy), clock: clock, entropy: SystemEntropy(),
+      api: try Context.client(cloud.account.baseURL, cloud.account.apiKey, Self.policy), clock: clock,
+      entropy: SystemEntropy(),
       hosts: WorkerHosts(
         executable: try Executable.worker(), agentSocket: Context.environment("SSH_AUTH_SOCK"),
         passphrase: { passphrases.of($0) }),
@@ -82,7 +84,8 @@ enum StillBilling {
     let attempt = record.state.attempt
     let machines = attempt.map { $0.instanceIDs.isEmpty ? $0.machines.map(\.name) : $0.instanceIDs } ?? []
     let price = attempt.map { "$\(Jobs.Money.exact($0.hourlyPrice))/h" } ?? "its price"
-    return "NOT PROVED GONE: \(machines.joined(separator: ", ")) may still cost \(price); go on with: fcrun resume \(record.id)"
+    return
+      "NOT PROVED GONE: \(machines.joined(separator: ", ")) may still cost \(price); go on with: fcrun resume \(record.id)"
   }
 }
 

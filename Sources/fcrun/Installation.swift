@@ -54,7 +54,8 @@ struct Installation: Sendable {
       try FileManager.default.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     } catch {
-      throw Failure(status: .failed, message: "the state folder \(path) cannot be made: \(error)", next: "set FCRUN_HOME")
+      throw Failure(
+        status: .failed, message: "the state folder \(path) cannot be made: \(error)", next: "set FCRUN_HOME")
     }
     var status = stat()
     guard stat(path, &status) == 0, status.st_mode & 0o022 == 0 else {

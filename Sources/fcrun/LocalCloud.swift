@@ -41,7 +41,10 @@ struct LocalCloud {
   private static func start(_ state: String) throws {
     var spawn = Spawn(
       Executable.own,
-      ["sim", "--state", state, "--idle-exit", idleExit, "--boot-time", Context.environment("FCRUN_SIM_BOOT_TIME") ?? "2"])
+      [
+        "sim", "--state", state, "--idle-exit", idleExit, "--boot-time",
+        Context.environment("FCRUN_SIM_BOOT_TIME") ?? "2",
+      ])
     spawn.isDetached = true
     spawn.stdout = .appended(to: state + "/sim.log")
     spawn.stderr = .appended(to: state + "/sim.log")

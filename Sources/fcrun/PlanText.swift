@@ -19,7 +19,8 @@ enum PlanText {
   private static let header = [
     Column(title: "#", alignment: .right), Column(title: "OFFERING"), Column(title: "GPU"),
     Column(title: "$/H", alignment: .right), Column(title: "$/GPU-H", alignment: .right),
-    Column(title: "REGION"), Column(title: "PROVIDER", expendable: 1), Column(title: "BOOT", alignment: .right, expendable: 2),
+    Column(title: "REGION"), Column(title: "PROVIDER", expendable: 1),
+    Column(title: "BOOT", alignment: .right, expendable: 2),
   ]
 
   private static func row(_ place: Int, _ offering: Offering) -> [String] {
@@ -51,7 +52,8 @@ enum PlanText {
       "fallback: in this order, at most \(plan.retry.attempts) attempts",
       "upload: \(upload.fileCount) files, \(Bytes.text(upload.totalBytes))",
       prepared.volumes.isEmpty
-        ? nil : "volumes: " + prepared.volumes.map { "\($0.name) in \($0.provider) \($0.region)" }.joined(separator: ", "),
+        ? nil
+        : "volumes: " + prepared.volumes.map { "\($0.name) in \($0.provider) \($0.region)" }.joined(separator: ", "),
       "ceiling of the whole run: " + (ceiling ?? "none (set limits.max_cost or limits.max_duration)"),
     ].compactMap { $0 }
   }
@@ -75,7 +77,10 @@ enum PlanText {
       ("nearest", .array(prepared.ranking.nearest.map(json))),
       ("upload", .object(of: [("files", .integer(upload.fileCount)), ("bytes", .integer(upload.totalBytes))])),
       ("volumes", .array(prepared.volumes.map(json))),
-      ("cost_ceiling", plan.costCeiling(over: prepared.ranking.candidates).map { .string(Jobs.Money.formatUp($0)) } ?? .null),
+      (
+        "cost_ceiling",
+        plan.costCeiling(over: prepared.ranking.candidates).map { .string(Jobs.Money.formatUp($0)) } ?? .null
+      ),
     ])
   }
 
@@ -86,10 +91,13 @@ enum PlanText {
       ("hourly_price", .string(Jobs.Money.exact(offering.hourlyPrice))),
       ("price_per_gpu_hour", .string(Jobs.Money.exact(offering.pricePerGPUHour))),
       ("provider", .string(offering.provider)), ("region", .string(offering.region)),
-      ("boot_time", .object(of: [
-        ("min_seconds", offering.minBootSeconds.map(JSONValue.integer)),
-        ("max_seconds", offering.maxBootSeconds.map(JSONValue.integer)),
-      ])),
+      (
+        "boot_time",
+        .object(of: [
+          ("min_seconds", offering.minBootSeconds.map(JSONValue.integer)),
+          ("max_seconds", offering.maxBootSeconds.map(JSONValue.integer)),
+        ])
+      ),
       ("boot_timeout", .integer(plan.bootTimeout(for: offering))),
     ])
   }
@@ -100,7 +108,8 @@ enum PlanText {
 
   private static func json(_ miss: Ranking.NearMiss) -> JSONValue {
     .object(of: [
-      ("offering_id", .string(miss.offering.id)), ("hourly_price", .string(Jobs.Money.exact(miss.offering.hourlyPrice))),
+      ("offering_id", .string(miss.offering.id)),
+      ("hourly_price", .string(Jobs.Money.exact(miss.offering.hourlyPrice))),
       ("lost_by", .string(miss.lostBy)),
     ])
   }

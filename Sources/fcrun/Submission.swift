@@ -38,7 +38,9 @@ struct SpecOptions: ParsableArguments {
   func plan() throws -> JobPlan {
     let path = spec.hasPrefix("/") ? spec : FileManager.default.currentDirectoryPath + "/" + spec
     guard let bytes = FileManager.default.contents(atPath: path) else {
-      throw Failure(status: .usage, message: "\(spec): cannot be read: \(String(cString: strerror(errno)))", next: "give the path of a job's spec")
+      throw Failure(
+        status: .usage, message: "\(spec): cannot be read: \(String(cString: strerror(errno)))",
+        next: "give the path of a job's spec")
     }
     let plan = try JobPlan.make(
       bytes: Array(bytes), shown: spec, file: path, set: try set.map(Self.pair), env: try env.map(Self.pair),
@@ -134,7 +136,8 @@ struct Prepared {
       baseURL: cloud.account.baseURL, isLocal: cloud.account.isLocal, accountFingerprint: cloud.account.fingerprint,
       accountOwner: pair.key.owner, sshKeyID: pair.key.id, key: pair.privateKey, candidates: ranking.candidates,
       volumeIDs: volumes.map(\.id))
-    return JobRecord(context: context, arrangement: arrangement, state: JobState(), epoch: 0, createdAt: now, updatedAt: now)
+    return JobRecord(
+      context: context, arrangement: arrangement, state: JobState(), epoch: 0, createdAt: now, updatedAt: now)
   }
 }
 

@@ -46,7 +46,10 @@ import Testing
     for event in StateTable.events {
       guard let after = try? JobState(phase: .settling(posted)).after(event, in: StateTable.context, at: StateTable.now)
       else { continue }
-      let isPostedAgain = if case .creating(let attempt) = after.phase { attempt.machines[0].name == posted.machines[0].name } else { false }
+      let isPostedAgain =
+        if case .creating(let attempt) = after.phase { attempt.machines[0].name == posted.machines[0].name } else {
+          false
+        }
       #expect(!isPostedAgain, "\(event) leads back to a POST")
     }
   }
@@ -99,7 +102,8 @@ import Testing
       $0.machines[0].post = .unknown
       $0.machines[0].instances = []
     }
-    let adopted = try JobState(phase: .settling(settling)).after(.listed(.trusted(two)), in: StateTable.context, at: StateTable.now)
+    let adopted = try JobState(phase: .settling(settling)).after(
+      .listed(.trusted(two)), in: StateTable.context, at: StateTable.now)
     #expect(adopted.attempt?.machines[0].id == "i-1")
     #expect(adopted.attempt?.instanceIDs == ["i-1", "i-2"])
   }
@@ -110,7 +114,9 @@ import Testing
     let drawn = StateDiagram.page
     if ProcessInfo.processInfo.environment["FCRUN_UPDATE_DOCS"] != nil { try Data(drawn.utf8).write(to: path) }
     let written = try String(decoding: Data(contentsOf: path), as: UTF8.self)
-    #expect(written == drawn, "docs/states.md is stale; write it anew with: FCRUN_UPDATE_DOCS=1 swift test --filter theDiagramInTheDocs")
+    #expect(
+      written == drawn,
+      "docs/states.md is stale; write it anew with: FCRUN_UPDATE_DOCS=1 swift test --filter theDiagramInTheDocs")
   }
 
   private func proving() -> JobState { JobState(phase: .proving(StateTable.attempt { _ in }, .cancelled)) }

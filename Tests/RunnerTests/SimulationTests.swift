@@ -37,7 +37,9 @@ import Testing
       if let outcome = scenario.kernel.durable?.state.outcome { outcomes.insert(outcome.word) }
     }
     #expect(crashes > 200)
-    #expect(outcomes.isSuperset(of: ["succeeded", "failed", "no_capacity", "out_of_time", "cancelled", "interrupted"]), "\(outcomes)")
+    #expect(
+      outcomes.isSuperset(of: ["succeeded", "failed", "no_capacity", "out_of_time", "cancelled", "interrupted"]),
+      "\(outcomes)")
   }
 
   @Test(.enabled(if: ProcessInfo.processInfo.environment["FCRUN_SIM_SEED"] != nil))

@@ -69,11 +69,13 @@ package struct KeyRing: Sendable {
     guard let blob = PublicHalf.ofKey(at: path) else {
       if wanted.count == 1 { return (wanted[0], .file(path: path)) }
       throw KeyProblem(
-        description: "the public half of \(path) is not known; put it beside it: ssh-keygen -y -f \(path) > \(path).pub")
+        description: "the public half of \(path) is not known; put it beside it: ssh-keygen -y -f \(path) > \(path).pub"
+      )
     }
     guard let key = wanted.first(where: { $0.blob == blob.blob }) else {
       throw KeyProblem(
-        description: "\(path) (\(blob.type)) is not registered; registered: \(wanted.inWords); register it, or name another")
+        description:
+          "\(path) (\(blob.type)) is not registered; registered: \(wanted.inWords); register it, or name another")
     }
     return (key, .file(path: path))
   }
@@ -85,7 +87,8 @@ package struct KeyRing: Sendable {
     ]
     return KeyProblem(
       description: "no registered SSH key has its private half here; registered: \(wanted.inWords); looked in "
-        + looked.joined(separator: " and ") + "; set FCRUN_SSH_KEY or ssh_key.private_key to a private key, or register one")
+        + looked.joined(separator: " and ")
+        + "; set FCRUN_SSH_KEY or ssh_key.private_key to a private key, or register one")
   }
 }
 
@@ -129,7 +132,9 @@ extension SSHKey {
 
 extension [SSHKey] {
   fileprivate var inWords: String {
-    isEmpty ? "none" : map { "\($0.name) (\($0.id), \(PublicHalf(line: $0.publicKey)?.type ?? "unreadable"))" }.joined(separator: ", ")
+    isEmpty
+      ? "none"
+      : map { "\($0.name) (\($0.id), \(PublicHalf(line: $0.publicKey)?.type ?? "unreadable"))" }.joined(separator: ", ")
   }
 
   fileprivate func named(_ choice: KeyChoice.Registered?) throws(KeyProblem) -> [SSHKey] {
@@ -141,7 +146,9 @@ extension [SSHKey] {
       case .idOrName(let text): key.id == text || key.name == text
       }
     }
-    guard !found.isEmpty else { throw KeyProblem(description: "the SSH key that the spec names is not registered; registered: \(inWords)") }
+    guard !found.isEmpty else {
+      throw KeyProblem(description: "the SSH key that the spec names is not registered; registered: \(inWords)")
+    }
     return found
   }
 }

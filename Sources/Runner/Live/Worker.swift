@@ -164,22 +164,18 @@ extension Worker {
   private static let over = WorkerEvent.Kind.failed(
     Failure(kind: .dropped, message: "the process that held the connection ended"))
 
-  /// On a queue of its own: a line is handed on the moment it is there, and no thread of the pool is blocked. The
-  /// source keeps this object alive until the process has ended.
+  /// A queue of its own, and so a thread of its own that sits in read(2): a line is handed on the moment it is there,
+  /// and no thread of the pool is blocked. Not a DispatchSource: on Linux its event loop touches the source once more
+  /// when a pipe has data and ends at the same moment, after our cancel has freed it.
   private func listen(to descriptor: Int32) {
-    let queue = DispatchQueue(label: "fcrun-ssh \(pid)")
-    let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
-    nonisolated(unsafe) var lines = LineBuffer()  // touched on `queue` only
-    nonisolated(unsafe) let canceller = source  // likewise
-    source.setEventHandler { [self] in
-      guard lines.fill(from: descriptor) else { return canceller.cancel() }
-      while let line = lines.next() { took(line) }
-    }
-    source.setCancelHandler { [self] in
+    DispatchQueue(label: "fcrun-ssh \(pid)").async { [self] in
+      var lines = LineBuffer()
+      while lines.fill(from: descriptor) {
+        while let line = lines.next() { took(line) }
+      }
       close(descriptor)
       ended()
     }
-    source.resume()
   }
 
   private func took(_ line: [UInt8]) {

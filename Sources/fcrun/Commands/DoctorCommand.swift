@@ -64,9 +64,13 @@ struct DoctorCommand: AsyncParsableCommand {
   }
 
   private func disk() -> Finding {
-    guard let home = try? Installation.folder() else { return Finding(what: "disk", isGood: false, words: "no state folder") }
+    guard let home = try? Installation.folder() else {
+      return Finding(what: "disk", isGood: false, words: "no state folder")
+    }
     var status = statvfs()
-    guard statvfs(home, &status) == 0 else { return Finding(what: "disk", isGood: false, words: "\(home) cannot be measured") }
+    guard statvfs(home, &status) == 0 else {
+      return Finding(what: "disk", isGood: false, words: "\(home) cannot be measured")
+    }
     let free = Int(status.f_bavail) * Int(status.f_frsize)
     return Finding(what: "disk", isGood: free > 100 << 20, words: "\(Bytes.text(free)) free at \(home)")
   }
@@ -81,7 +85,8 @@ struct DoctorCommand: AsyncParsableCommand {
   private func worker() -> Finding {
     do {
       let path = try Executable.worker()
-      return Finding(what: "ssh worker", isGood: true, words: "\(path), libssh2 \(WorkerVersion.ask(path) ?? "unknown")")
+      return Finding(
+        what: "ssh worker", isGood: true, words: "\(path), libssh2 \(WorkerVersion.ask(path) ?? "unknown")")
     } catch {
       return Finding(what: "ssh worker", isGood: false, words: (error as? Failure)?.message ?? "\(error)")
     }
@@ -93,7 +98,8 @@ struct DoctorCommand: AsyncParsableCommand {
       let before = Date()
       let offerings = try await cloud.client.computeOfferings()
       let took = Int(Date().timeIntervalSince(before) * 1000)
-      let api = Finding(what: "api", isGood: true, words: "\(cloud.account.baseURL): \(offerings.count) offerings in \(took) ms")
+      let api = Finding(
+        what: "api", isGood: true, words: "\(cloud.account.baseURL): \(offerings.count) offerings in \(took) ms")
       return [api] + (await keys(cloud))
     } catch {
       return [Finding(what: "api", isGood: false, words: "\(error)")]
@@ -106,7 +112,10 @@ struct DoctorCommand: AsyncParsableCommand {
       let account = Finding(what: "account", isGood: true, words: "\(keys.count) SSH keys registered")
       do {
         let pair = try KeyRing(environment: Context.environment).choose(among: keys, nil)
-        return [account, Finding(what: "ssh key", isGood: true, words: "\(pair.key.name) (\(pair.key.id)) by \(pair.privateKey)")]
+        return [
+          account,
+          Finding(what: "ssh key", isGood: true, words: "\(pair.key.name) (\(pair.key.id)) by \(pair.privateKey)"),
+        ]
       } catch {
         return [account, Finding(what: "ssh key", isGood: false, words: "\(error)")]
       }
@@ -129,9 +138,11 @@ enum WorkerVersion {
 
 /// `fcrun ui`: not yet (rulings 21).
 struct UICommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "ui", abstract: "Not in this version.", shouldDisplay: false)
+  static let configuration = CommandConfiguration(
+    commandName: "ui", abstract: "Not in this version.", shouldDisplay: false)
 
   func run() async throws {
-    throw Failure(status: .usage, message: "this version has no dashboard", next: "fcrun ps, fcrun show JOB, fcrun logs -f JOB")
+    throw Failure(
+      status: .usage, message: "this version has no dashboard", next: "fcrun ps, fcrun show JOB, fcrun logs -f JOB")
   }
 }

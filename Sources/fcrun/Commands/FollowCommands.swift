@@ -101,7 +101,8 @@ struct AttachCommand: AsyncParsableCommand {
     let installation = try Installation.open()
     let record = try installation.job(job)
     let printer = LogPrinter(folder: installation.folder(of: record.id), to: .descriptors)
-    let last = record.isOver ? record : try await Watch(installation: installation, printer: printer).untilOver(record.id)
+    let last =
+      record.isOver ? record : try await Watch(installation: installation, printer: printer).untilOver(record.id)
     if last.isFinished {
       await printer.finish(LogFiles.of(last))
       StandardStream.leave(last.exitCode)
@@ -202,7 +203,9 @@ struct SSHCommand: AsyncParsableCommand {
     let record = try installation.job(job)
     guard let machine = record.state.attempt?.machines.first(where: { $0.node == node }),
       let address = machine.address, let hostKey = machine.hostKey
-    else { throw Failure(status: .usage, message: "\(record.id) has no machine to log in to: it is \(record.state.word)") }
+    else {
+      throw Failure(status: .usage, message: "\(record.id) has no machine to log in to: it is \(record.state.word)")
+    }
     let knownHosts = try pin(hostKey, address, installation.folder(of: record.id))
     let link = record.link(to: machine)
     hand(over: arguments(link, knownHosts) + (command.isEmpty ? [] : ["--"] + command))
@@ -212,7 +215,8 @@ struct SSHCommand: AsyncParsableCommand {
   private func pin(_ hostKey: String, _ address: Address, _ folder: String) throws -> String {
     let path = folder + "/known_hosts"
     let line = "[\(address.host)]:\(address.port) \(hostKey)\n\(address.host) \(hostKey)\n"
-    guard FileManager.default.createFile(atPath: path, contents: Data(line.utf8), attributes: [.posixPermissions: 0o600])
+    guard
+      FileManager.default.createFile(atPath: path, contents: Data(line.utf8), attributes: [.posixPermissions: 0o600])
     else { throw Failure(status: .failed, message: "\(path) cannot be written") }
     return path
   }

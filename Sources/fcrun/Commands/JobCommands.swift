@@ -66,7 +66,8 @@ struct CancelCommand: AsyncParsableCommand {
     let installation = try Installation.open()
     let record = try installation.job(job)
     guard !record.isOver else {
-      throw Failure(status: .usage, message: "\(record.id) is finished already: \(record.state.outcome?.sentence ?? "")")
+      throw Failure(
+        status: .usage, message: "\(record.id) is finished already: \(record.state.outcome?.sentence ?? "")")
     }
     try installation.store.requestCancel(record.id, at: LiveClock().now())
     let ended =
@@ -89,7 +90,9 @@ struct CancelCommand: AsyncParsableCommand {
     guard record.isOver else {
       throw Failure(status: .stillBilling, message: StillBilling.sentence(record, at: LiveClock().now()))
     }
-    if output.json { return try Output.json(.object(of: [("job", .string(record.id)), ("state", .string("finished"))])) }
+    if output.json {
+      return try Output.json(.object(of: [("job", .string(record.id)), ("state", .string("finished"))]))
+    }
     try Output.print("\(record.id): \(record.state.outcome?.sentence ?? "finished"), given back and proved gone\n")
   }
 }

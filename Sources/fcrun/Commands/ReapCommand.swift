@@ -39,7 +39,8 @@ struct ReapCommand: AsyncParsableCommand {
     let installation = try Installation.open()
     let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     let console = Console(.quiet, folder: installation.home)
-    let world = try Drive(installation: installation, form: .quiet).world(cloud, console, SignalInbox(), Passphrases.none)
+    let world = try Drive(installation: installation, form: .quiet).world(
+      cloud, console, SignalInbox(), Passphrases.none)
     let reaper = Reaper(world: world, owner: installation.owner)
     let findings = try await reaper.survey(try request(), standing: installation.standing)
     let results = try await take(findings, reaper)
@@ -49,7 +50,9 @@ struct ReapCommand: AsyncParsableCommand {
 
   private func request() throws -> Reaper.Request {
     let age = try older.map { text in
-      guard let seconds = Durations.parse(text) else { throw ValidationError("--older \(text): expected 90s, 15m, 6h or 1d") }
+      guard let seconds = Durations.parse(text) else {
+        throw ValidationError("--older \(text): expected 90s, 15m, 6h or 1d")
+      }
       return Duration.seconds(seconds)
     }
     return Reaper.Request(named: named, older: age, anyOwner: owner == .any)

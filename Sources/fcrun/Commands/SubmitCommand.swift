@@ -98,7 +98,9 @@ struct SubmitCommand: AsyncParsableCommand {
   private func confirm(_ prepared: Prepared, _ upload: UploadTree) -> Bool {
     guard !yes, !json, !local, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return true }
     let best = prepared.ranking.candidates[0]
-    let ceiling = prepared.plan.costCeiling(over: prepared.ranking.candidates).map { "at most $\(Jobs.Money.formatUp($0))" }
+    let ceiling = prepared.plan.costCeiling(over: prepared.ranking.candidates).map {
+      "at most $\(Jobs.Money.formatUp($0))"
+    }
     let question =
       "\(best.inWords) (\(best.provider)), \(upload.fileCount) files to send, \(ceiling ?? "no ceiling of the cost"). Go on? [Y/n] "
     _ = StandardStream.write(question, to: STDERR_FILENO)
@@ -111,7 +113,8 @@ extension JobPlan {
   /// - Throws: ``Failure`` 64 for a source that cannot be sent.
   func scan() throws -> UploadTree {
     do {
-      return try UploadTree.scan(files.map { Upload.Source(source: $0.source, destination: $0.destination, exclude: $0.exclude) })
+      return try UploadTree.scan(
+        files.map { Upload.Source(source: $0.source, destination: $0.destination, exclude: $0.exclude) })
     } catch {
       throw Failure(status: .usage, message: "\(file): files: \(error.message)")
     }
@@ -126,6 +129,8 @@ extension Installation {
       _ = FileManager.default.createFile(
         atPath: folder(of: record.id) + "/spec.json", contents: bytes, attributes: [.posixPermissions: 0o600])
     }
-    do { try store.insert(record) } catch { throw Failure(status: .failed, message: "\(error)", next: "nothing was created") }
+    do { try store.insert(record) } catch {
+      throw Failure(status: .failed, message: "\(error)", next: "nothing was created")
+    }
   }
 }

@@ -25,7 +25,9 @@ struct Scenario {
     lossPercent = dice.happens(0.3) ? dice.number(1, 20) : 0
     kernel.durable = JobRecord.simulated(&dice, at: kernel.now)
     if dice.happens(0.15) {
-      kernel.signal = (Signal.allCases[Int(dice.number(0, 2.99))], kernel.now + .milliseconds(Int64(dice.number(0, 400_000))))
+      kernel.signal = (
+        Signal.allCases[Int(dice.number(0, 2.99))], kernel.now + .milliseconds(Int64(dice.number(0, 400_000)))
+      )
     }
     if dice.happens(0.1) { kernel.cancelAt = kernel.now + .milliseconds(Int64(dice.number(0, 400_000))) }
   }
@@ -118,7 +120,9 @@ struct Scenario {
     if outcome.isSuccess, starts == 0 { violations.append("I6: success, and the command never ran") }
     guard case .exited(let end) = outcome else { return }
     let codes = kernel.hosts.values.flatMap(\.runs.values).compactMap { $0.record(at: kernel.now)?.code }
-    if !codes.contains(end.code) { violations.append("I6: exit code \(end.code) is no machine's, they ended with \(codes)") }
+    if !codes.contains(end.code) {
+      violations.append("I6: exit code \(end.code) is no machine's, they ended with \(codes)")
+    }
   }
 
   /// What is reported is what the ledger says, within the time that nobody could look (I14).
@@ -186,7 +190,9 @@ extension JobRecord {
       resources: resources, command: .script("true"))
     if dice.happens(0.5) { plan.limits.maxDuration = Int(dice.number(10, 600)) }
     if dice.happens(0.2) { plan.limits.maxCost = Decimal(dice.number(0.01, 5)) }
-    if dice.happens(0.3) { plan.retry = Retry(on: [.noCapacity, .bootFailed, .preempted, .exit(7)], attempts: Int(dice.number(1, 6))) }
+    if dice.happens(0.3) {
+      plan.retry = Retry(on: [.noCapacity, .bootFailed, .preempted, .exit(7)], attempts: Int(dice.number(1, 6)))
+    }
     let arrangement = Arrangement(
       baseURL: "https://sim", isLocal: false, accountFingerprint: "sim", accountOwner: nil, sshKeyID: "key-1",
       key: .file(path: "/key"), candidates: [], volumeIDs: [])
