@@ -152,6 +152,9 @@ package struct Launch: Codable, Sendable, Equatable {
   package var maxDuration: Double?
   /// Seconds between TERM and KILL.
   package var grace: Double
+  /// An upload has made the control folder. A machine that does not have it any more has lost its disk, and with it the
+  /// record of whether the command ever started: nothing is started then.
+  package var isUploaded: Bool?
 
   package struct Variable: Codable, Sendable, Equatable {
     package var name: String
@@ -170,7 +173,7 @@ package struct Launch: Codable, Sendable, Equatable {
 
   package init(
     control: String, workdir: String, environment: [Variable], setup: String?, command: Command, maxDuration: Double?,
-    grace: Double
+    grace: Double, isUploaded: Bool? = nil
   ) {
     self.control = control
     self.workdir = workdir
@@ -179,6 +182,7 @@ package struct Launch: Codable, Sendable, Equatable {
     self.command = command
     self.maxDuration = maxDuration
     self.grace = grace
+    self.isUploaded = isUploaded
   }
 }
 

@@ -118,12 +118,18 @@ package enum Script {
 
     """#
 
-  /// Arguments: marker, control folder, workdir, seconds to live (0: for ever), grace. Stdin: a tar archive with the files of ``LaunchFiles``.
+  /// Arguments: marker, control folder, workdir, seconds to live (0: for ever), grace, 1 when an upload made
+  /// the control folder. Stdin: a tar archive with the files of ``LaunchFiles``.
   package static let launch =
     words + liveness + report + #"""
       u=$(umask); umask 077
       place "$2"; C=$p; place "$3"; W=$p
       say "$M"
+      if [ "$6" = 1 ] && [ ! -d "$C" ]; then
+        cat >/dev/null
+        say 'lost the machine has lost its disk since the upload'
+        end 0
+      fi
       mkdir -p "$C" && chmod 700 "$C" && cd "$C" || fail "cannot make the control folder $C"
       if [ ! -d begin ]; then
         (umask "$u"; mkdir -p "$W") || fail "cannot make the workdir $W"

@@ -168,7 +168,7 @@ extension World {
     return Launch(
       control: job.control(of: attempt), workdir: job.workdir,
       environment: environment(on: machine, in: attempt, for: job), setup: plan.setup, command: plan.command.remote,
-      maxDuration: plan.limits.maxDuration.map(Double.init), grace: Double(plan.limits.killGrace))
+      maxDuration: plan.limits.maxDuration.map(Double.init), grace: Double(plan.limits.killGrace), isUploaded: true)
   }
 
   /// fcrun's own variables, then the user's: a user's own value always wins.

@@ -6,6 +6,13 @@ import Jobs
 #else
   import Foundation
 #endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
 
 /// Jobs, journal and watched names in one SQLite file. The only room with SQL, and the only one that writes a state.
 ///
@@ -17,6 +24,10 @@ package final class JobStore: Sendable {
   /// Opens or makes `fcrun.db` in `home`.
   package init(home: String) throws(StoreError) {
     let path = home + "/fcrun.db"
+    // One at a time: a migrator looks at what is applied before it takes SQLite's lock.
+    let lock = open(home + "/fcrun.db.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    defer { close(lock) }
+    flock(lock, LOCK_EX)
     do {
       queue = try DatabaseQueue(path: path, configuration: Self.configuration)
       // GRDB sets NORMAL in its own WAL set-up, after prepareDatabase: set it again and read it back.

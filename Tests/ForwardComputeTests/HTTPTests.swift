@@ -182,7 +182,7 @@ import Testing
     let start = ContinuousClock.now
     let error = try await failure(of: reply, timeout: .seconds(1)).error
     #expect(error?.kind == .timedOut)
-    #expect(ContinuousClock.now - start < .seconds(10))
+    #expect(ContinuousClock.now - start < .seconds(60), "the peer never ends by itself")
   }
 
   @Test func aCancelledCallEndsAtOnce() async throws {

@@ -166,7 +166,7 @@ private let hasSSHD =
       kill(pid, SIGKILL)
       while Spawn.reap(pid) == nil { usleep(1000) }
     }
-    let limit = ContinuousClock.now + .seconds(20)
+    let limit = ContinuousClock.now + .seconds(120)
     while SimulatorAddress.read(state: folder.path) == nil, .now < limit {
       try await Task.sleep(for: .milliseconds(10))
     }
@@ -190,7 +190,7 @@ private let hasSSHD =
     let pid = try Spawn.start(
       program, ["sim", "--state", folder.path, "--token", "secret", "--boot-time", "0.05"],
       environment: ["PATH=/usr/bin:/bin"], output: "\(folder.path)/output")
-    let limit = ContinuousClock.now + .seconds(20)
+    let limit = ContinuousClock.now + .seconds(120)
     while SimulatorAddress.read(state: folder.path) == nil, .now < limit {
       try await Task.sleep(for: .milliseconds(10))
     }
@@ -204,7 +204,7 @@ private let hasSSHD =
     kill(pid, SIGTERM)
     let asked = ContinuousClock.now
     while Spawn.reap(pid) == nil, .now < limit { try await Task.sleep(for: .milliseconds(5)) }
-    #expect(.now - asked < .seconds(5))
+    #expect(.now - asked < .seconds(60), "the silent request would hold it for ever")
     _ = await silent
     let marker = MachineMarker(id: id, folder: "\(folder.path)/machines/\(id)")
     #expect(ProcessTable.now().members(of: marker, sshd: nil).isEmpty)
