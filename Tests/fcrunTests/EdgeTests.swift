@@ -237,6 +237,19 @@ struct EdgeTests {
 
   // MARK: Several jobs
 
+  @Test("Eight fcrun that start at once in a new state folder all find it usable")
+  func startTogether() async throws {
+    for _ in 0..<5 {
+      try await Bench.offline { bench in
+        let all = try (1...8).map { _ in try bench.start("ps", "-a", "-q") }
+        for one in all {
+          let ended = try await one.end()
+          #expect(ended.code == 0, "\(ended.err)")
+        }
+      }
+    }
+  }
+
   @Test("Three jobs at once in one state folder, killed together, are all resumed by one resume --all")
   func severalJobs() async throws {
     try await Bench.run(bootTime: "1") { bench in
