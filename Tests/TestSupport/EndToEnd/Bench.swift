@@ -144,8 +144,25 @@ package final class Bench: Sendable {
 
   private func close() async {
     for child in children.withLock({ $0 }) { await child.destroy() }
-    for pid in Processes.having("FCRUN_HOME=\(home)") where pid != simulator?.process.pid { kill(pid, SIGKILL) }
+    await stopLocalCloud()
+    for pid in strays { kill(pid, SIGKILL) }
     await simulator?.stop()
+  }
+
+  /// Detached drivers and the cloud of `--local`: not our children, but started by them.
+  private var strays: [pid_t] { Processes.having("FCRUN_HOME=\(home)").filter { $0 != simulator?.process.pid } }
+
+  /// In good order, so that its machines go with it.
+  private func stopLocalCloud() async {
+    guard let pid = localCloud else { return }
+    kill(pid, SIGTERM)
+    _ = try? await eventually("the local cloud ends") { strays.contains(pid) ? nil : true }
+  }
+
+  /// The process of the cloud that `--local` started, if it still runs.
+  package var localCloud: pid_t? {
+    let file = JSONTree(FileManager.default.contents(atPath: home + "/sim/sim.json") ?? Data())
+    return file["pid"].int.map { pid_t($0) }.flatMap { strays.contains($0) ? $0 : nil }
   }
 
   // MARK: - Files

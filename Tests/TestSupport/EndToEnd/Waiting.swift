@@ -23,7 +23,7 @@ package func eventually<Answer>(
 
 /// How many simulated clouds may be at work at once: each boots machines and jobs of its own on few cores.
 package actor Slots {
-  package static let shared = Slots(4)
+  package static let shared = Slots(5)
 
   private var free: Int
   private var waiting: [CheckedContinuation<Void, Never>] = []
