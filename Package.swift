@@ -24,10 +24,10 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", .upToNextMinor(from: "4.5.2")),
     .package(url: "https://github.com/apple/swift-log", .upToNextMinor(from: "1.16.2")),
     .package(url: "https://github.com/apple/swift-nio", .upToNextMinor(from: "2.101.2")),
+    .package(url: "https://github.com/apple/swift-nio-ssl", .upToNextMinor(from: "2.37.6")),
     .package(url: "https://github.com/groue/GRDB.swift", .upToNextMinor(from: "7.10.0")),
     .package(url: "https://github.com/hummingbird-project/hummingbird", .upToNextMinor(from: "2.28.1")),
     .package(url: "https://github.com/swift-server/async-http-client", .upToNextMinor(from: "1.37.0")),
-    .package(url: "https://github.com/swiftlang/swift-subprocess", .upToNextMinor(from: "1.0.2")),
   ],
   targets: [
     .systemLibrary(
@@ -41,6 +41,8 @@ let package = Package(
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       swiftSettings: strict
     ),
@@ -66,8 +68,6 @@ let package = Package(
       dependencies: [
         "ForwardCompute", "Jobs", "Remote", "Store",
         .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict
     ),
@@ -75,7 +75,8 @@ let package = Package(
       name: "Simulator",
       dependencies: [
         .product(name: "Hummingbird", package: "hummingbird"),
-        .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
       ],
       swiftSettings: strict
     ),
@@ -84,8 +85,6 @@ let package = Package(
       dependencies: [
         "ForwardCompute", "Jobs", "Remote", "Runner", "Simulator", "Store",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "Subprocess", package: "swift-subprocess"),
       ],
       swiftSettings: strict
     ),
@@ -106,6 +105,13 @@ let package = Package(
       dependencies: ["ForwardCompute", "Jobs", "Remote", "Runner", "Simulator", "Store"],
       swiftSettings: strict
     ),
-    .testTarget(name: "fcrunTests", dependencies: ["TestSupport"], swiftSettings: strict),
+    .testTarget(name: "RemoteTests", dependencies: ["Remote"], swiftSettings: strict),
+    .testTarget(
+      name: "SSHTests",
+      dependencies: ["CLibSSH2", "Remote", "SSH", "fcrun-ssh"],
+      swiftSettings: strict
+    ),
+    .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "fcrun"], swiftSettings: strict),
+    .testTarget(name: "fcrunTests", dependencies: ["fcrun", "fcrun-ssh", "TestSupport"], swiftSettings: strict),
   ]
 )

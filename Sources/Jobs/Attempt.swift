@@ -13,6 +13,8 @@ package struct Attempt: Codable, Equatable, Sendable {
   /// Since when no node could be reached over SSH; nil while all can.
   package var unreachableSince: Moment?
   package var deleteAskedAt: Moment?
+  /// What was answered to a POST whose outcome is not known.
+  package var postTrouble: String?
 
   /// Every instance id that was ever seen under one of our names.
   package var instanceIDs: [String] { machines.flatMap { $0.instances.map(\.id) } }

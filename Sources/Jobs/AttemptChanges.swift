@@ -18,7 +18,7 @@ package enum Window {
   package static let deleteAgain = Duration.seconds(60)
   /// A machine that the API calls active and nobody can reach is given up.
   package static let unreachable = Duration.seconds(300)
-  /// The supervisor ends the command at `max_duration` by itself; the client steps in this much later.
+  /// The supervisor ends the command at `max_duration` by itself; the client steps in this much after its kill.
   package static let supervisorLead = Duration.seconds(5)
   /// Reads in a row that must agree before a machine is believed to be failing.
   package static let strikes = 2
@@ -76,8 +76,18 @@ extension Attempt {
     }
   }
 
-  /// From now on `output_grace` runs.
+  /// The command is to end: from now on its patience runs.
   func ending(at now: Moment) -> Attempt { changing { $0.endedAt = $0.endedAt ?? now } }
+
+  /// The command has ended: from now on `output_grace` runs.
+  func endedNow(_ now: Moment) -> Attempt { changing { $0.endedAt = now } }
+
+  /// Why an attempt whose POST came to nothing has no machine.
+  var absence: String {
+    let isUnlikely = machines.contains { if case .unlikely = $0.post { true } else { false } }
+    let never = "no machine ever showed under \(machines.map(\.name).joined(separator: ", "))"
+    return postTrouble.map { isUnlikely ? $0 : "\($0); \(never)" } ?? never
+  }
 
   func ended(_ ends: [NodeEnd]) -> Attempt {
     changing { attempt in
@@ -284,7 +294,7 @@ extension Attempt {
 
   func durationDeadline(in plan: JobPlan) -> (Moment, Deadline)? {
     guard let limit = plan.limits.maxDuration, let launchedAt else { return nil }
-    return (launchedAt + .seconds(limit) + Window.supervisorLead, .duration)
+    return (launchedAt + .seconds(limit + plan.limits.killGrace) + Window.supervisorLead, .duration)
   }
 
   /// USD from the POST until `end`, for the machines that were made. What the cloud bills while `creating` is not documented: it is counted.
@@ -345,15 +355,18 @@ extension CommandEnd {
   func outcome(in plan: JobPlan) -> Outcome {
     switch reason {
     case .exited, .stopped: .exited(self)
-    case .timedOut: Deadline.duration.outcome(in: plan)
+    case .timedOut: Deadline.duration.outcome(of: nil, in: plan, nil)
     }
   }
 }
 
 extension Deadline {
-  func outcome(in plan: JobPlan) -> Outcome {
+  func outcome(of attempt: Attempt?, in plan: JobPlan, _ trouble: String?) -> Outcome {
     switch self {
-    case .boot: .bootFailed("the machine was not usable when boot_timeout ended")
+    case .boot:
+      .bootFailed(
+        "not usable within boot_timeout of \(attempt.map { Durations.format(plan.bootTimeout(for: $0.offering)) } ?? "?")"
+          + (trouble.map { ": \($0)" } ?? ""))
     case .duration:
       .outOfTime("max_duration of \(Durations.format(plan.limits.maxDuration ?? 0)) ran out")
     case .budget: .outOfBudget("max_cost of $\(Money.exact(plan.limits.maxCost ?? 0)) ran out")
@@ -362,7 +375,22 @@ extension Deadline {
   }
 }
 
+extension Limits {
+  /// Seconds between TERM and KILL.
+  package var killGrace: Int { min(10, max(1, outputGrace / 2)) }
+
+  /// How long a command that is to end may take for it, before its outputs are fetched all the same.
+  var stopPatience: Duration { .seconds(killGrace + 10) }
+}
+
 extension PostAnswer {
+  var trouble: String? {
+    switch self {
+    case .unknown(let why), .unlikely(let why), .notSent(let why): why
+    case .made, .rejected, .untouched: nil
+    }
+  }
+
   var refusal: Outcome? { if case .rejected(let outcome) = self { outcome } else { nil } }
 }
 

@@ -114,7 +114,8 @@ package enum Event: Equatable, Sendable {
   case verified([InstanceRead], Listing)
   /// This cannot go on, and trying again would not help.
   case failed(Outcome)
-  case deadline(Deadline)
+  /// `trouble`: what was in the way last, where that is known.
+  case deadline(Deadline, trouble: String?)
   case cancelRequested
   case interrupted(Signal)
 }
@@ -258,7 +259,8 @@ extension JobState {
     case .interrupted(let signal): return interrupted(.interrupted(signal), at: now)
     case .cancelRequested: return cancelled(at: now)
     case .failed(let outcome): return failed(outcome, at: now)
-    case .deadline(let deadline): return afterDeadline(deadline, in: context, at: now)
+    case .deadline(let deadline, let trouble):
+      return afterDeadline(deadline, trouble, in: context, at: now)
     case .unreachable(let why, let wasConnected):
       return unreachable(why, wasConnected: wasConnected, in: context, at: now)
     case .observed(let observations): return try observed(observations, in: context, at: now)
@@ -281,7 +283,7 @@ extension JobState {
     case (.launching(let attempt), .launched): with(.running(attempt.launched(at: now)))
     case (.running(let attempt), .ended(let ends)): ended(ends, in: attempt, context: context, at: now)
     case (.stopping(let attempt, let outcome), .stopped(let ends)):
-      with(.collecting(attempt.reachable.ended(ends), outcome))
+      with(.collecting(attempt.reachable.ended(ends).endedNow(now), outcome))
     case (.collecting(let attempt, let outcome), .collected(let missing)):
       leaving(attempt, outcome.judged(missing: missing), in: context)
     case (.releasing(let attempt, let outcome), .deleted(let answers)):
@@ -407,7 +409,9 @@ extension JobState {
       return budget(of: attempt, in: context.plan)
     case .running(let attempt):
       return earlier(attempt.durationDeadline(in: context.plan), budget(of: attempt, in: context.plan))
-    case .stopping(let attempt, _), .collecting(let attempt, _):
+    case .stopping(let attempt, _):
+      return attempt.endedAt.map { ($0 + context.plan.limits.stopPatience, .grace) }
+    case .collecting(let attempt, _):
       return attempt.endedAt.map { ($0 + .seconds(context.plan.limits.outputGrace), .grace) }
     }
   }
@@ -424,17 +428,23 @@ extension JobState {
     return (attempt.sentAt + Money.duration(of: left, at: attempt.hourlyPrice), .budget)
   }
 
-  private func afterDeadline(_ deadline: Deadline, in context: JobContext, at now: Moment) -> JobState {
+  private func afterDeadline(
+    _ deadline: Deadline, _ trouble: String?, in context: JobContext, at now: Moment
+  ) -> JobState {
+    let outcome = deadline.outcome(of: self.attempt, in: context.plan, trouble)
+    return afterDeadline(outcome, at: now)
+  }
+
+  private func afterDeadline(_ spent: Outcome, at now: Moment) -> JobState {
     switch phase {
     case .choosing, .releasing, .salvaging, .proving, .finished: self
     case .creating(let attempt), .settling(let attempt), .pricing(let attempt), .booting(let attempt),
       .connecting(let attempt):
-      with(.releasing(attempt.maybeSent, deadline.outcome(in: context.plan)))
-    case .uploading(let attempt): with(.releasing(attempt, deadline.outcome(in: context.plan)))
+      with(.releasing(attempt.maybeSent, spent))
+    case .uploading(let attempt): with(.releasing(attempt, spent))
     case .launching(let attempt), .running(let attempt):
-      with(.stopping(attempt.ending(at: now), deadline.outcome(in: context.plan)))
-    case .stopping(let attempt, let outcome):
-      with(.releasing(attempt, outcome))
+      with(.stopping(attempt.ending(at: now), spent))
+    case .stopping(let attempt, let outcome): with(.collecting(attempt.endedNow(now), outcome))
     case .collecting(let attempt, let outcome):
       with(.releasing(attempt, outcome.judged(uncollected: "the outputs did not come within output_grace")))
     }
@@ -447,6 +457,7 @@ extension JobState {
   private func posted(_ answers: [PostAnswer], in attempt: Attempt, at now: Moment) -> JobState {
     var attempt = attempt
     for (index, answer) in answers.enumerated() { attempt.machines[index].take(answer) }
+    attempt.postTrouble = answers.lazy.compactMap(\.trouble).first ?? attempt.postTrouble
     return settled(attempt, refusal: answers.lazy.compactMap(\.refusal).first, at: now)
   }
 
@@ -458,7 +469,7 @@ extension JobState {
   private func settled(_ attempt: Attempt, refusal: Outcome?, at now: Moment) -> JobState {
     if let refusal { return with(.releasing(attempt, refusal)) }
     if attempt.machines.contains(where: { $0.post == .absent }) {
-      return with(.releasing(attempt, .noCapacity("the cloud never showed a machine under the name it was asked for")))
+      return with(.releasing(attempt, .noCapacity(attempt.absence)))
     }
     if attempt.machines.contains(where: { $0.post == .unsent }) { return with(.creating(attempt)) }
     return with(attempt.isSettled ? .pricing(attempt) : .settling(attempt))
@@ -566,7 +577,7 @@ extension JobState {
     case .releasing: "releasing"
     case .salvaging: "salvaging"
     case .proving: "proving"
-    case .finished: "finished"
+    case .finished(_, let kept): kept == nil ? "finished" : "kept"
     }
   }
 

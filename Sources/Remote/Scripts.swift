@@ -166,7 +166,10 @@ package enum Script {
 
       # after SECONDS COMMAND: in the background, leaves no sleeper behind when it is ended early.
       after() { (trap 'kill $s 2>/dev/null; exit' TERM; sleep "$1" & s=$!; wait $s || exit; trap - TERM; eval "$2") & }
+      # Becomes the leader of a process group, with the signals as a login shell has them: shells start what is in the background deaf to INT and QUIT.
       own() {
+        if env --default-signal=INT true 2>/dev/null; then set -- env --default-signal=HUP,INT,QUIT "$@"
+        elif command -v perl >/dev/null 2>&1; then set -- perl -e '$SIG{$_} = "DEFAULT" for qw(HUP INT QUIT); exec @ARGV' "$@"; fi
         if command -v setsid >/dev/null 2>&1; then exec setsid "$@"
         elif command -v perl >/dev/null 2>&1; then exec perl -e 'setpgrp(0, 0); exec @ARGV' "$@"
         else exec timeout 0 "$@"; fi
@@ -210,9 +213,11 @@ package enum Script {
       }
       sweep() {
         for g in $groups; do kill -s KILL -- "-$g" 2>/dev/null; done
-        for pid in $(holders); do [ "$pid" = $$ ] || kill -s KILL "$pid" 2>/dev/null; done
         n=0
-        while [ $n -lt 100 ] && [ -n "$(members)$(holders)" ]; do n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1; done
+        while left=$(members; holders) && [ -n "$left" ] && [ $n -lt 100 ]; do
+          for pid in $left; do [ "$pid" = $$ ] || kill -s KILL "$pid" 2>/dev/null; done
+          n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1
+        done
       }
       # The record, over the room kept for it; again until the disk takes it.
       record() {
@@ -316,6 +321,8 @@ package enum Script {
     words + #"""
       place "$2"
       cd "$p" || exit 1
+      n=0
+      while [ ! -f stderr ] && [ $n -lt 500 ]; do n=$((n + 1)); sleep 0.02 2>/dev/null || sleep 1; done
       s=; tail -s 0.1 -c 1 /dev/null 2>/dev/null && s='-s 0.1'
       printf '%s\n' "$M"; printf '%s\n' "$M" >&2
       exec 3<&0

@@ -42,6 +42,7 @@ package struct Driver: Sendable {
   /// - Throws: ``StoreError`` when the store fails before anything is rented, or when the job was taken over.
   package func run(_ record: JobRecord, first: Event = .restarted) async throws -> Verdict {
     var run = Run(record: record)
+    if record.state.isReleasing { run.releasingSince = world.clock.now() }
     try step(&run, .restarted)
     if first != .restarted { try step(&run, first) }
     while case .perform(let effect) = run.record.state.next(tries: run.tries) {
@@ -77,6 +78,9 @@ extension Driver {
     /// How often the state's effect was asked for without changing the state.
     var tries = 0
     var lastEvent: Event?
+    /// What was in the way of the state's effect last, and what of it the user was told.
+    var trouble: String?
+    var told: String?
     var signal: (what: Signal, at: Moment)?
     var cancelIsTaken = false
     var releasingSince: Moment?
@@ -112,7 +116,7 @@ extension Driver {
       try step(&run, .cancelRequested)
     case .deadline:
       guard let (at, what) = run.record.state.deadline(in: run.record.context), world.clock.now() >= at else { return }
-      try step(&run, .deadline(what))
+      try step(&run, .deadline(what, trouble: run.trouble))
     }
   }
 
@@ -123,14 +127,23 @@ extension Driver {
     if next == run.record.state {
       guard !event.comesFromOutside else { return }
       run.tries += 1
-      if let trouble = event.trouble { world.narrator.tell(.warning(job: run.record.id, trouble)) }
+      note(event, in: &run)
       return
     }
-    run.tries = 0
+    (run.tries, run.told) = (0, nil)
+    if next.word != run.record.state.word { run.trouble = nil }
     run.record.state = next
     if next.isReleasing { run.releasingSince = run.releasingSince ?? now } else { run.releasingSince = nil }
     try commit(run, event, at: now)
     world.narrator.tell(.moved(run.record, event: event, at: now))
+  }
+
+  /// The same trouble is told once, however often it comes back.
+  private func note(_ event: Event, in run: inout Run) {
+    run.trouble = event.trouble ?? event.delay ?? run.trouble
+    guard let trouble = event.trouble, trouble != run.told else { return }
+    run.told = trouble
+    world.narrator.tell(.warning(job: run.record.id, trouble))
   }
 
   /// A full disk must not keep a machine alive: on the way out the store may fail, on the way in it may not.

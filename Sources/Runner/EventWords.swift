@@ -21,7 +21,7 @@ extension Event {
     case .verified(let reads, let listing):
       "verified: " + (reads.map { "\($0.id) \($0.how)" } + [listing.word]).joined(separator: ", ")
     case .failed(let outcome): outcome.sentence
-    case .deadline(let what): "deadline: \(what)"
+    case .deadline(let what, _): "deadline: \(what)"
     case .cancelRequested: "cancel requested"
     case .interrupted(let signal): signal.name
     }
@@ -35,6 +35,12 @@ extension Event {
       .unreachable, .deleted, .salvaged, .verified, .failed:
       false
     }
+  }
+
+  /// What is being waited for: no trouble yet, but the reason when the time is up.
+  var delay: String? {
+    guard case .observed(let observations) = self else { return nil }
+    return observations.lazy.compactMap { if case .notYet(let status) = $0 { "its status is \(status)" } else { nil } }.first
   }
 
   /// What a person should hear when nothing came of an effect.

@@ -9,17 +9,31 @@ extension World {
   /// The plan's own order at first; later what the cloud offers now, without what has failed while others remain.
   func choose(after past: [PastAttempt], for job: JobRecord) async -> Event {
     if past.isEmpty, let first = job.arrangement.candidates.first { return .chosen(first) }
-    do {
+    var answer = await choice(after: past, for: job)
+    for round in 1...7 {
+      // Nothing is rented: an API that is down for a minute is worth waiting for, one that is down for an hour is not.
+      guard case .failure(let error) = answer, error.isWorthRepeating, !Task.isCancelled else { break }
+      await clock.sleep(for: .milliseconds(500 << round))
+      answer = await choice(after: past, for: job)
+    }
+    switch answer {
+    case .success(let event): return event
+    case .failure(let error): return .failed(error.outcome)
+    }
+  }
+
+  private func choice(after past: [PastAttempt], for job: JobRecord) async -> Result<Event, APIError> {
+    do throws(APIError) {
       let offerings = try await api.computeOfferings().map(Offering.init)
       let plan = job.context.plan
       let ranking = Matching.rank(offerings, for: plan.resources, volumes: try await volumes(of: job))
       let blamed = Set(past.filter(\.outcome.blamesOffering).map(\.offering.id))
       guard let next = ranking.candidates.first(where: { !blamed.contains($0.id) }) ?? ranking.candidates.first else {
-        return .failed(.noCapacity("no offering fits any more; try: fcrun plan, or widen resources"))
+        return .success(.failed(.noCapacity("no offering fits any more; try: fcrun plan, or widen resources")))
       }
-      return .chosen(next)
+      return .success(.chosen(next))
     } catch {
-      return .failed(error.outcome)
+      return .failure(error)
     }
   }
 
@@ -200,8 +214,15 @@ extension APIError {
     switch type {
     case .some(.authenticationError), .some(.unauthorized), .some(.forbidden), .some(.insufficientBalance):
       .unauthorized(sentence)
+    case .some(.validationError) where !isAboutOffering: .failed(sentence)
     default: .noCapacity(sentence)
     }
+  }
+
+  /// A request that is wrong stays wrong with any offering; one about the offering does not.
+  private var isAboutOffering: Bool {
+    if let field { return field == "offering_id" }
+    return ["offering", "capacity", "available", "stock"].contains { message.lowercased().contains($0) }
   }
 
   /// What a read that stays impossible means for the job.

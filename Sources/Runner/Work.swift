@@ -40,7 +40,7 @@ extension World {
 
   func stop(_ attempt: Attempt, for job: JobRecord) async -> Event {
     let answers = await each(attempt.unended) { machine in
-      let stop = Stop(control: job.control(of: attempt), grace: Self.graceBeforeKill)
+      let stop = Stop(control: job.control(of: attempt), grace: Double(job.context.plan.limits.killGrace))
       let stopped = await ask(.stop(stop), of: machine, in: attempt, for: job)
       guard case .status = stopped else { return (machine.node, stopped) }
       return (machine.node, await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job))
@@ -76,8 +76,6 @@ extension World {
     }
     return .salvaged
   }
-
-  private static let graceBeforeKill = 10.0
 
   func ask(_ verb: Request.Verb, of machine: Machine, in attempt: Attempt, for job: JobRecord) async
     -> WorkerEvent.Kind
@@ -151,7 +149,7 @@ extension World {
     return Launch(
       control: job.control(of: attempt), workdir: job.workdir,
       environment: environment(on: machine, in: attempt, for: job), setup: plan.setup, command: plan.command.remote,
-      maxDuration: plan.limits.maxDuration.map(Double.init), grace: Self.graceBeforeKill)
+      maxDuration: plan.limits.maxDuration.map(Double.init), grace: Double(plan.limits.killGrace))
   }
 
   /// fcrun's own variables, then the user's: a user's own value always wins.

@@ -9,9 +9,10 @@ import CLibSSH2
 /// One SSH connection and the only owner of its LIBSSH2_SESSION and socket; non-blocking, with any number of channels at once.
 @SSHLoop
 package final class Session {
-  /// Silence after which we ask for a sign of life, and after which the peer counts as dead.
+  /// Silence after which we ask for a sign of life, and after which, with so many questions unanswered, the peer counts as dead.
   static let keepaliveAfter: Duration = .seconds(5)
   static let deadAfter: Duration = .seconds(15)
+  static let patience = 3
 
   let raw: OpaquePointer
   private let descriptor: Int32
@@ -27,9 +28,13 @@ package final class Session {
   private var lastHeard = ContinuousClock.now
   private var heardBytes = 0
   private var lastAsked = ContinuousClock.now
+  /// Questions for a sign of life since the last byte came in. Silence alone proves nothing: a long local step may have kept us from asking.
+  private var unanswered = 0
 
   /// An open channel kept in hand: it saves a round trip, and reading it keeps the transport alive while nothing is asked.
   private var spare: (raw: OpaquePointer, reader: Operation)?
+  /// Whether the server has let us open every channel so far.
+  private var isGenerous = true
   private var opening = false
   private var openers: [UnsafeContinuation<Void, Never>] = []
 
@@ -199,11 +204,29 @@ package final class Session {
       Task { await keepSpare() }
       return spare.raw
     }
-    return try await openChannel()
+    return try await openPatiently()
+  }
+
+  /// A server with a small MaxSessions says no until an earlier channel is closed on its side, too.
+  private func openPatiently() async throws -> OpaquePointer {
+    var tries = 0
+    while true {
+      do {
+        return try await openChannel()
+      } catch let error as SSHError where error.code == LIBSSH2_ERROR_CHANNEL_FAILURE && tries < 50 {
+        isGenerous = false
+        tries += 1
+        try await EventLoop.shared.sleep(for: .milliseconds(100))
+      }
+    }
   }
 
   private func keepSpare() async {
-    guard spare == nil, !opening, death == nil, let channel = try? await openChannel() else { return }
+    guard isGenerous, spare == nil, !opening, death == nil else { return }
+    guard let channel = try? await openChannel() else {
+      isGenerous = false
+      return
+    }
     let reader = Operation("libssh2_channel_read_ex") { [raw = channel] in
       var byte: CChar = 0
       let code = libssh2_channel_read_ex(raw, 0, &byte, 1)
@@ -393,9 +416,10 @@ package final class Session {
     if inflow.pointee.bytes != heardBytes || operations.isEmpty {
       heardBytes = inflow.pointee.bytes
       lastHeard = now
+      unanswered = 0
     }
     guard phase == .open, now - lastHeard >= Self.keepaliveAfter else { return }
-    if now - lastHeard >= Self.deadAfter {
+    if now - lastHeard >= Self.deadAfter, unanswered >= Self.patience {
       return die(SSHError(.dropped, call: "keepalive", text: "no sign of life for \(Self.deadAfter)"))
     }
     if now - lastAsked >= .seconds(3) { askForLife(now) }
@@ -403,9 +427,10 @@ package final class Session {
 
   /// Only when the whole packet fits: libssh2_keepalive_send(3) would leave a half-sent one behind that nobody resumes.
   private func askForLife(_ now: ContinuousClock.Instant) {
+    lastAsked = now
+    unanswered += 1
     var writable = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
     guard halfSent == nil, poll(&writable, 1, 0) == 1, Int32(writable.revents) == Int32(POLLOUT) else { return }
-    lastAsked = now
     var next: Int32 = 0
     libssh2_keepalive_send(raw, &next)
   }

@@ -124,7 +124,7 @@ extension Conversation {
     }
     let title = String(decoding: line.dropFirst(sectionStart.count), as: UTF8.self)
     guard let status = Int(title) else { return title }
-    guard status == 0 else { throw failed("") }
+    guard status == 0 else { throw try await complained() }
     return nil
   }
 

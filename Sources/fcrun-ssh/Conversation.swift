@@ -68,13 +68,24 @@ final class Conversation {
     let text = String(decoding: line, as: UTF8.self)
     guard text.hasPrefix(marker) else { return line }
     let status = text.dropFirst(marker.count + 1)
-    guard status == "0" else { throw failed("") }
+    guard status == "0" else { throw try await complained() }
     return nil
+  }
+
+  /// The failure of a script that has said so: what it wrote to stderr may come in after what it wrote to stdout.
+  func complained() async throws -> Failure {
+    while let (stream, bytes) = try await channel.read() { if stream == .stderr { complain(bytes) } }
+    return failed("")
   }
 
   func failed(_ what: String) -> Failure {
     let words = complaint.shownLines
     return Failure(kind: .remote, message: [what, words].filter { !$0.isEmpty }.joined(separator: ": "))
+  }
+
+  private func complain(_ bytes: [UInt8]) {
+    complaint += bytes
+    if complaint.count > Self.longestComplaint { complaint.removeFirst(complaint.count - Self.longestComplaint) }
   }
 
   private func unfinished() -> Failure { failed("the remote script ended without an answer") }
@@ -113,9 +124,7 @@ final class Conversation {
           received += bytes.count
           return true
         }
-      case .stderr:
-        complaint += bytes
-        if complaint.count > Self.longestComplaint { complaint.removeFirst(complaint.count - Self.longestComplaint) }
+      case .stderr: complain(bytes)
       }
     }
     return false

@@ -30,7 +30,10 @@ final class FollowVerb {
       return status
     }
     let watching = Task {
-      if case .failure = await reading.result { observing.cancel() }
+      guard case .failure = await reading.result else { return }
+      // There may be nothing to read because nothing has begun: the observer knows better and has the first word.
+      try await EventLoop.shared.sleep(for: .seconds(5))
+      observing.cancel()
     }
     defer { [reading, observing, ending, watching].cancelAll() }
     do {

@@ -68,8 +68,12 @@ final class Console: Narrator {
   private func moved(_ record: JobRecord, _ event: Event, _ now: Moment) {
     switch form {
     case .quiet: break
-    case .json: Self.emit(Self.event(state: record, now))
-    case .text, .told: if let line = Narration.line(record, event, at: now) { say(line) }
+    case .json:
+      if let warning = Narration.warning(record, event) { warn(warning, record.id) }
+      Self.emit(Self.event(state: record, now))
+    case .text, .told:
+      if let warning = Narration.warning(record, event) { warn(warning, record.id) }
+      if let line = Narration.line(record, event, at: now) { say(line) }
     }
   }
 
@@ -131,10 +135,16 @@ extension Console {
         ("event", .string("finished")), ("job", .string(verdict.record.id)),
         ("source", .string(verdict.isOfJob ? "job" : "fcrun")), ("exit_code", .integer(Int(verdict.exitCode))),
         ("outcome", .string(verdict.outcome?.word ?? "delete_pending")),
+        ("phase", (verdict.outcome?.phase).map(JSONValue.string)),
         ("message", .string(verdict.outcome?.sentence ?? "the release is not proved")),
-        ("cost", .string(Jobs.Money.format(verdict.record.state.cost(at: now), places: 4))),
+        ("cost", .string(Jobs.Money.formatUp(verdict.record.state.cost(at: now), places: 4))),
       ]))
   }
+}
+
+extension Outcome {
+  /// Which part of the job ended with its own code: `setup` or `command`.
+  var phase: String? { if case .exited(let end) = self { end.phase.rawValue } else { nil } }
 }
 
 extension Verdict {
@@ -175,7 +185,7 @@ enum Narration {
     let state = record.state
     switch (state.phase, event) {
     case (.creating(let attempt), .chosen):
-      return "attempt \(attempt.number): asking for \(machines(attempt)) \(attempt.offering.inWords) (\(attempt.offering.provider))"
+      return "attempt \(attempt.number): asking for \(machines(attempt))\(attempt.offering.inWords) (\(attempt.offering.provider))"
     case (.settling, _): return "the answer to the request is not known; looking for \(names(state))"
     case (.booting(let attempt), .priced): return "created \(attempt.instanceIDs.joined(separator: ", ")); waiting for it to boot"
     case (.connecting(let attempt), .observed): return "active at \(addresses(attempt)); connecting"
@@ -184,12 +194,29 @@ enum Narration {
     case (.running, .launched): return "running"
     case (.stopping(_, let outcome), _): return "stopping: \(outcome.sentence)"
     case (.collecting(_, let outcome), _): return record.context.plan.outputs.isEmpty ? nil : "\(outcome.sentence); fetching outputs"
+    case (.releasing(let attempt, let outcome), _) where attempt.isGone: return outcome.sentence
     case (.releasing(let attempt, let outcome), _):
       return "\(outcome.sentence); giving back \(attempt.instanceIDs.isEmpty ? names(state) : attempt.instanceIDs.joined(separator: ", "))"
-    case (.choosing, .verified): return "proved gone; looking for the next offering"
-    case (.finished(_, nil), .verified): return "given back and proved gone; \(cost(state, now))"
+    case (.choosing, .verified): return "looking for the next offering"
+    case (.finished(let outcome, nil), .verified):
+      return state.past.last?.instanceIDs.isEmpty ?? true
+        ? "nothing was created; \(outcome.word)" : "given back and proved gone; \(cost(state, now))"
+    case (.finished(let outcome, nil), _): return outcome.sentence
     case (.finished(_, let kept?), _): return "kept: \(kept.instanceIDs.joined(separator: ", ")) goes on costing $\(Jobs.Money.exact(kept.hourlyPrice))/h; give it back with: fcrun cancel \(record.id)"
     default: return nil  // the other steps are too short to be worth a line
+    }
+  }
+
+  /// What went wrong beside the outcome.
+  static func warning(_ record: JobRecord, _ event: Event) -> String? {
+    switch (record.state.phase, event) {
+    case (.releasing, .collected(let missing)) where !missing.isEmpty:
+      "these outputs are not there: \(missing.joined(separator: ", "))"
+    case (.releasing, .deadline(.grace, _)) where !record.context.plan.outputs.isEmpty:
+      "the outputs could not be fetched within output_grace"
+    case (.releasing(_, let outcome), .unreachable(let why, _)), (.releasing(_, let outcome), .failed(.failed(let why))):
+      record.context.plan.outputs.isEmpty || outcome.sentence.contains(why) ? nil : "the outputs could not be fetched: \(why)"
+    default: nil  // nothing else is lost on the way
     }
   }
 
@@ -197,7 +224,7 @@ enum Narration {
     "cost about $\(Jobs.Money.formatUp(state.cost(at: now), places: 4))"
   }
 
-  private static func machines(_ attempt: Attempt) -> String { attempt.machines.count == 1 ? "" : "\(attempt.machines.count) ×" }
+  private static func machines(_ attempt: Attempt) -> String { attempt.machines.count == 1 ? "" : "\(attempt.machines.count) × " }
 
   private static func names(_ state: JobState) -> String {
     state.attempt?.machines.map(\.name).joined(separator: ", ") ?? ""

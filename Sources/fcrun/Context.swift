@@ -10,7 +10,7 @@ import ForwardCompute
 struct Context {
   static let defaultBaseURL = "https://app.forwardcompute.ai"
   /// A person waits for the answer.
-  private static let patience = RetryPolicy(maxElapsed: .seconds(10), longestPause: .seconds(4))
+  static let patience = RetryPolicy(maxElapsed: .seconds(10), longestPause: .seconds(4))
 
   /// The API as the environment names it.
   ///
@@ -22,9 +22,11 @@ struct Context {
   /// The API at `baseURL`.
   ///
   /// - Throws: ``APIError`` of kind `notConfigured` when the URL or the key cannot be used.
-  static func client(_ baseURL: String, _ apiKey: String?) throws -> any ForwardComputeAPI {
+  static func client(
+    _ baseURL: String, _ apiKey: String?, _ policy: RetryPolicy = patience
+  ) throws -> any ForwardComputeAPI {
     let client = try HTTPForwardCompute(baseURL: baseURL, apiKey: apiKey, userAgent: "fcrun/\(Version.text)")
-    return RetryingForwardCompute(client, limiter: RequestLimiter(), policy: patience)
+    return RetryingForwardCompute(client, limiter: RequestLimiter(), policy: policy)
   }
 
   /// A variable of the environment as it is.

@@ -18,7 +18,8 @@ struct Drive: Sendable {
   /// Takes the machines of a finished job back that were kept.
   var cancels = false
 
-  private static let patience = RetryPolicy(maxElapsed: .seconds(60), longestPause: .seconds(10))
+  /// The driver itself asks again, and something else in between: a DELETE that fails is followed by a read.
+  private static let policy = RetryPolicy(maxElapsed: .seconds(2), longestPause: .seconds(2))
 
   /// - Throws: ``Failure`` when the job is driven by another process, or cannot be driven with this environment.
   func run(_ id: String, on cloud: Cloud, signals: SignalInbox) async throws -> Verdict {
@@ -55,7 +56,7 @@ struct Drive: Sendable {
     let clock = LiveClock()
     let installation = installation
     return World(
-      api: cloud.client, clock: clock, entropy: SystemEntropy(),
+      api: try Context.client(cloud.account.baseURL, cloud.account.apiKey, Self.policy), clock: clock, entropy: SystemEntropy(),
       hosts: WorkerHosts(
         executable: try Executable.worker(), agentSocket: Context.environment("SSH_AUTH_SOCK"),
         passphrase: { passphrases.of($0) }),
@@ -70,10 +71,7 @@ struct Drive: Sendable {
   }
 
   private func report(_ verdict: Verdict, _ console: Console, at now: Moment) {
-    guard verdict.outcome == nil else {
-      if let outcome = verdict.outcome, !outcome.isOfJob || verdict.signal != nil { console.say(outcome.sentence) }
-      return
-    }
+    guard verdict.outcome == nil else { return }
     console.say(StillBilling.sentence(verdict.record, at: now))
   }
 }

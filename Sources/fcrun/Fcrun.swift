@@ -17,6 +17,7 @@ struct Fcrun: AsyncParsableCommand {
   )
 
   static func main() async {
+    StandardStream.requireAll()
     do {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {

@@ -34,8 +34,8 @@ struct LocalCloud {
   }
 
   private static func running(_ state: String) -> SimulatorAddress? {
-    guard let address = SimulatorAddress.read(state: state), kill(address.pid, 0) == 0 else { return nil }
-    return address
+    // A process id says little: a killed one may linger as a zombie, or belong to somebody else by now.
+    SimulatorAddress.read(state: state).flatMap { LoopbackPort.isOpen($0.port) ? $0 : nil }
   }
 
   private static func start(_ state: String) throws {

@@ -69,6 +69,17 @@ enum Output {
 
 /// stdout and stderr by their descriptors: nothing is buffered, nothing is lost when the process ends.
 enum StandardStream {
+  /// A descriptor that the caller closed would be given to the next file or socket: the job's output would go there.
+  static func requireAll() {
+    while true {
+      let descriptor = open("/dev/null", O_RDWR)
+      if descriptor > 2 || descriptor < 0 {
+        if descriptor > 2 { close(descriptor) }
+        return
+      }
+    }
+  }
+
   /// Writes all of `text`; returns 0, or the errno that stopped it: write(2).
   static func write(_ text: String, to descriptor: Int32) -> Int32 {
     write(bytes: Array(text.utf8), to: descriptor)

@@ -40,9 +40,10 @@ struct SpecOptions: ParsableArguments {
     guard let bytes = FileManager.default.contents(atPath: path) else {
       throw Failure(status: .usage, message: "\(spec): cannot be read: \(String(cString: strerror(errno)))", next: "give the path of a job's spec")
     }
-    let decoded = SpecDecoder.decode(
-      bytes: Array(bytes), file: spec, set: try set.map(Self.pair), env: try env.map(Self.pair))
-    let plan = try JobPlan.make(spec: try decoded.get(), file: path, environment: Context.environmentEvenEmpty).get()
+    let plan = try JobPlan.make(
+      bytes: Array(bytes), shown: spec, file: path, set: try set.map(Self.pair), env: try env.map(Self.pair),
+      environment: Context.environmentEvenEmpty
+    ).get()
     try plan.requireSources()
     return plan
   }
@@ -87,6 +88,16 @@ struct Cloud {
 
   static func of(_ job: JobRecord, home: String) async throws -> Cloud {
     job.arrangement.isLocal ? try await local(home: home) : try remote()
+  }
+}
+
+extension Account {
+  /// Known before anything is asked over the network.
+  /// - Throws: ``Failure`` 78.
+  func requireKey() throws {
+    guard apiKey == nil else { return }
+    throw Failure(
+      status: .notConfigured, message: "no API key is set", next: "set FORWARD_COMPUTE_API_KEY, or submit --local")
   }
 }
 

@@ -26,7 +26,8 @@ final class PrivateSSHD: @unchecked Sendable {
 
   struct NotUp: Error, CustomStringConvertible { var description: String }
 
-  init(_ extra: [String] = [], hostKey: String = "ed25519") throws {
+  /// - Parameter tools: programs that come first in the PATH of whoever logs in, by name.
+  init(_ extra: [String] = [], hostKey: String = "ed25519", tools: [String: String] = [:]) throws {
     folder = try TemporaryFolder()
     home = try folder.folder("home")
     // Only root's sshd needs it, and only root can make it.
@@ -36,13 +37,15 @@ final class PrivateSSHD: @unchecked Sendable {
       let made = try Spawned.run(["/usr/bin/ssh-keygen", "-q", "-t", type, "-N", "", "-f", path])
       guard made.status == 0 else { throw NotUp(description: "ssh-keygen \(type): \(made.status)") }
     }
+    for (name, script) in tools { try folder.file("tools/\(name)", Array(script.utf8), mode: 0o755) }
     port = try Self.freePort()
     user = getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "root"
     let lines =
       [
         "Port \(port)", "ListenAddress 127.0.0.1", "HostKey \(folder.path)/host", "PidFile none",
         "AuthorizedKeysFile \(folder.path)/id.pub", "StrictModes no", "UsePAM no", "PasswordAuthentication no",
-        "KbdInteractiveAuthentication no", "UseDNS no", "MaxStartups 100", "SetEnv HOME=\(home)",
+        "KbdInteractiveAuthentication no", "UseDNS no", "MaxStartups 100",
+        "SetEnv HOME=\(home) PATH=\(folder.path)/tools:/usr/local/bin:/usr/bin:/bin",
       ] + extra
     try folder.file("config", Array((lines.joined(separator: "\n") + "\n").utf8))
     child = try Spawned.start(

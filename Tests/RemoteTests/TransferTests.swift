@@ -51,13 +51,15 @@ struct TransferTests {
   }
 
   static let oddNames = [
-    "plain", "with space", "quote'\"`$x", "new\nline", "back\\slash", "-dash", "--", "*?[a]", "émoji🙂", " lead", "trail ",
+    "plain", "with space", "quote'\"`$x", "new\nline", "back\\slash", "-dash", "--", "*?[a]", "émoji🙂", " lead",
+    "trail ",
     "tab\there", "#c", "~", ".hidden", String(repeating: "n", count: 200),
   ]
 
   @Test func carryEveryNameModeLinkAndEmptyFolderBothWays() throws {
     for (index, name) in Self.oddNames.enumerated() {
-      try local.file("src/d/\(name)", Array(repeating: UInt8(index), count: index * 300), mode: index % 2 == 0 ? 0o640 : 0o755)
+      try local.file(
+        "src/d/\(name)", Array(repeating: UInt8(index), count: index * 300), mode: index % 2 == 0 ? 0o640 : 0o755)
     }
     _ = try local.folder("src/empty")
     let deep = (0..<6).map { String(repeating: "\($0)", count: 90) }.joined(separator: "/")
@@ -131,9 +133,13 @@ struct TransferTests {
   }
 
   @Test func bringOutputsToTheirPlaces() throws {
-    try onMachine("mkdir -p ckpt/a runs; echo 1 > ckpt/a/w; echo 2 > runs/x.txt; echo 3 > runs/y.txt; echo 4 > 'a[1].txt'; echo 5 > a1.txt")
-    let sum = try collect([("ckpt", "saved"), ("runs/*.txt", "texts"), ("a[1].txt", nil), ("none/*", nil), ("nothing", nil)])
-      .transferred
+    try onMachine(
+      "mkdir -p ckpt/a runs; echo 1 > ckpt/a/w; echo 2 > runs/x.txt; echo 3 > runs/y.txt; echo 4 > 'a[1].txt'; echo 5 > a1.txt"
+    )
+    let sum = try collect([
+      ("ckpt", "saved"), ("runs/*.txt", "texts"), ("a[1].txt", nil), ("none/*", nil), ("nothing", nil),
+    ])
+    .transferred
     #expect(sum?.missing == ["none/*", "nothing"])
     #expect(sum?.files == 4)
     let got = try FileManager.default.subpathsOfDirectory(atPath: "\(local.path)/got").sorted()
@@ -149,7 +155,9 @@ struct TransferTests {
   @Test func sendOverlappingOutputsToEachPlaceThatAsked() throws {
     try onMachine("mkdir -p d; echo 1 > d/a; echo 2 > d/b; ln d/a d/hard")
     #expect(try collect([("d", nil), ("d/a", "alone"), ("d/*", "flat")]).transferred?.missing == [])
-    for (path, content) in [("d/a", "1"), ("d/hard", "1"), ("d/b", "2"), ("alone", "1"), ("flat/b", "2"), ("flat/hard", "1")] {
+    for (path, content) in [
+      ("d/a", "1"), ("d/hard", "1"), ("d/b", "2"), ("alone", "1"), ("flat/b", "2"), ("flat/hard", "1"),
+    ] {
       #expect(text(of: "\(local.path)/got/\(path)") == content + "\n", "\(path)")
     }
   }
@@ -233,7 +241,8 @@ struct ConnectTests {
       return try WorkerProcess().perform(
         .connect(
           Connect(
-            host: "localhost", port: sshd.port, users: [sshd.user], key: .file(path: path, passphrase: passphrase), pin: nil,
+            host: "localhost", port: sshd.port, users: [sshd.user], key: .file(path: path, passphrase: passphrase),
+            pin: nil,
             timeout: 20))
       ).failure
     }

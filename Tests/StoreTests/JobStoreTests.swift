@@ -10,14 +10,18 @@ import Testing
 
 @Suite struct JobStoreTests {
   @Test func everyCommitSurvivesAPowerLoss() throws {
-    try withStore { store in try #expect(store.synchronous == 2) }
+    try withStore { store in
+      let synchronous = try store.synchronous
+      #expect(synchronous == 2)
+    }
   }
 
   @Test func aJobComesBackAsItWasStored() throws {
     try withStore { store in
       let job = JobRecord.sample("aaaaaaaaaaaaaaaa")
       try store.insert(job)
-      #expect(try store.job(job.id) == job)
+      let stored = try store.job(job.id)
+      #expect(stored == job)
     }
   }
 
@@ -36,8 +40,7 @@ import Testing
       var job = try store.claim("aaaaaaaaaaaaaaaa")
       job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
       try store.commit(job, event: "chosen", at: job.createdAt)
-      let names = try store.watchedNames(at: job.createdAt).map(\.name)
-      #expect(names == job.state.attempt?.machines.map(\.name))
+      #expect(try store.watchedNames(at: job.createdAt).map(\.name) == job.state.attempt?.machines.map(\.name))
       #expect(try store.watchedNames(at: job.createdAt + Window.watch).isEmpty)
     }
   }
@@ -83,8 +86,10 @@ import Testing
 
   @Test func theOwnerIsMadeOnceAndKept() throws {
     try withHome { home in
-      #expect(try JobStore(home: home).meta("owner") { "first1" } == "first1")
-      #expect(try JobStore(home: home).meta("owner") { "other2" } == "first1")
+      let first = try JobStore(home: home).meta("owner") { "first1" }
+      let second = try JobStore(home: home).meta("owner") { "other2" }
+      #expect(first == "first1")
+      #expect(second == "first1")
     }
   }
 

@@ -72,7 +72,7 @@ actor Machine {
     if let reached, reached.power == .on, reached.boots != goal.boots { await turnOff() }
     if let reached, reached.moves != goal.moves || reached.hostKeys != goal.hostKeys { await stopListening() }
     guard sshd == nil else { return }
-    try await startListening(at: goal.address.port)
+    try await startListening(at: goal.address.port, attempts: 3)
   }
 
   private func prepare(_ goal: SimMachine) async throws(SimulatorFailure) {
@@ -92,26 +92,37 @@ actor Machine {
     try Files.write(configuration, to: "\(folder)/etc/sshd_config", mode: 0o600)
   }
 
-  private func startListening(at number: Int) async throws(SimulatorFailure) {
+  /// Starts sshd and waits until it answers. Between our giving up the port and its taking it, a stranger's connection may have it for a moment:
+  /// that is what the attempts are for.
+  private func startListening(at number: Int, attempts: Int) async throws(SimulatorFailure) {
     port?.release()
     port = nil
     let log = "\(marker.folder)/etc/sshd.log"
     let pid = try Spawn.start(
       openSSH.sshd, ["-D", "-e", "-f", "\(marker.folder)/etc/sshd_config"],
-      environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "\(MachineMarker.variable)=\(marker.id)"],
+      environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"],
       output: log)
     sshd = ProcessIdentity(pid: pid, started: Machine.startTime(of: pid))
-    try? Files.write("\(pid) \(sshd?.started ?? "")\n", to: "\(marker.folder)/etc/sshd.pid", mode: 0o600)
+    try Files.write("\(pid) \(sshd?.started ?? "")\n", to: "\(marker.folder)/etc/sshd.pid", mode: 0o600)
+    guard let status = try await endBeforeListening(pid, number) else { return }
+    sshd = nil
+    guard attempts > 1 else {
+      let said = Files.read(log)?.split(whereSeparator: \.isNewline).suffix(3).joined(separator: "; ") ?? ""
+      throw SimulatorFailure("sshd of \(marker.id) ended with \(status): \(said)")
+    }
+    try? await Task.sleep(for: .milliseconds(100))
+    try await startListening(at: number, attempts: attempts - 1)
+  }
+
+  /// Nil when sshd listens; its exit status when it ended instead.
+  private func endBeforeListening(_ pid: pid_t, _ number: Int) async throws(SimulatorFailure) -> Int32? {
     for _ in 0..<Machine.patience {
-      if Port.isOpen(number) { return }
-      if let status = Spawn.reap(pid) {
-        sshd = nil
-        let said = Files.read(log)?.split(separator: "\n").suffix(3).joined(separator: "; ") ?? ""
-        throw SimulatorFailure("sshd of \(marker.id) ended with \(status): \(said)")
-      }
+      // Its own end first: whoever has the port then is somebody else.
+      if let status = Spawn.reap(pid) { return status }
+      if Port.isOpen(number) { return nil }
       try? await Task.sleep(for: .milliseconds(5))
     }
-    throw SimulatorFailure("sshd of \(marker.id) did not listen on port \(number) within 10 s; see \(log)")
+    throw SimulatorFailure("sshd of \(marker.id) did not listen on port \(number) within 10 s; see its sshd.log")
   }
 
   /// Looks at a new sshd, 5 ms each.

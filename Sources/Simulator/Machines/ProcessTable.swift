@@ -18,8 +18,11 @@ struct ProcessTable: Sendable {
     var parent: pid_t
     var session: pid_t
     var name: String
-    /// Arguments, environment and working folder, where we may read them.
-    var traces: [String]
+    /// As the kernel gives them, each entry ended by a zero byte; empty where we may not read.
+    var environment: [UInt8]
+    var arguments: [UInt8]
+    /// Empty where we may not read it.
+    var workingFolder: String
   }
 
   var rows: [Row]
@@ -74,17 +77,15 @@ struct ProcessTable: Sendable {
       guard fields.count > 19, fields[0] != "Z", fields[0] != "X" else { return nil }
       return Row(
         identity: ProcessIdentity(pid: pid, started: fields[19]), parent: pid_t(fields[1]) ?? 0,
-        session: pid_t(fields[3]) ?? 0, name: String(stat[stat.index(after: open)..<close]), traces: traces(pid))
+        session: pid_t(fields[3]) ?? 0, name: String(stat[stat.index(after: open)..<close]),
+        environment: bytes(of: "/proc/\(pid)/environ") ?? [], arguments: bytes(of: "/proc/\(pid)/cmdline") ?? [],
+        workingFolder: link("/proc/\(pid)/cwd"))
     }
 
-    private static func traces(_ pid: pid_t) -> [String] {
-      let texts = ["environ", "cmdline"].flatMap { file in
-        (bytes(of: "/proc/\(pid)/\(file)") ?? []).split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-      }
+    private static func link(_ path: String) -> String {
       var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-      let length = readlink("/proc/\(pid)/cwd", &buffer, buffer.count - 1)
-      guard length > 0 else { return texts }
-      return texts + [String(decoding: buffer[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)]
+      let length = readlink(path, &buffer, buffer.count - 1)
+      return String(decoding: buffer[..<max(length, 0)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
   #endif
 
@@ -104,19 +105,44 @@ struct ProcessTable: Sendable {
 
 /// How the processes of one machine are told from all others.
 struct MachineMarker: Sendable, Equatable {
-  /// The variable that sshd gives to everything that is started on the machine.
-  static let variable = "FCRUN_SIM_INSTANCE"
-
   /// The instance.
   var id: String
-  /// The machine's own folder, an absolute path. It also tells two simulators apart.
+  /// The machine's own folder, an absolute path.
   var folder: String
 
+  /// The variables that everything gets that is started on the machine. The id is for people: two simulators of one seed give the same ids,
+  /// so that only the folder tells whose process it is.
+  var variables: [String] { ["FCRUN_SIM_INSTANCE=\(id)", "FCRUN_SIM_MACHINE=\(folder)"] }
+
+  private var mark: String { "FCRUN_SIM_MACHINE=\(folder)" }
+
+  /// Whether a process was started by a session of the machine.
+  func isMarked(_ row: ProcessTable.Row) -> Bool { row.environment.holds(mark + "\0") }
+
   func isOn(_ row: ProcessTable.Row) -> Bool {
-    row.traces.contains { trace in
-      trace == "\(MachineMarker.variable)=\(id)" || trace == folder || trace.hasPrefix(folder + "/")
-        // sshd writes its title over its environment: `sshd: /usr/sbin/sshd -D -f FOLDER/etc/sshd_config [listener]`.
-        || trace.hasPrefix("sshd:") && trace.contains(" \(folder)/")
+    isMarked(row) || row.workingFolder == folder || row.workingFolder.hasPrefix(folder + "/") || isSSHD(row)
+  }
+
+  /// sshd writes its title over its environment: `sshd: /usr/sbin/sshd -D -e -f FOLDER/etc/sshd_config [listener]`.
+  private func isSSHD(_ row: ProcessTable.Row) -> Bool {
+    row.name.hasPrefix("sshd") && row.arguments.holds("\(folder)/etc/sshd_config")
+  }
+}
+
+extension [UInt8] {
+  /// Whether these bytes are somewhere in here. Somebody waits for a deletion while this looks through every process, so it must not be slow.
+  func holds(_ text: String) -> Bool {
+    let wanted = Array(text.utf8)
+    guard let first = wanted.first else { return true }
+    return withUnsafeBytes { all in
+      var offset = 0
+      while let start = all.baseAddress, all.count - offset >= wanted.count {
+        let here = start + offset
+        guard let hit = memchr(here, Int32(first), all.count - offset - wanted.count + 1) else { return false }
+        if memcmp(hit, wanted, wanted.count) == 0 { return true }
+        offset += here.distance(to: UnsafeRawPointer(hit)) + 1
+      }
+      return false
     }
   }
 }
@@ -147,7 +173,7 @@ struct Sweep: Sendable {
   func cutConnections() async {
     for _ in 0..<Sweep.rounds {
       let connections = ProcessTable.now().members(of: marker, sshd: sshd).filter { row in
-        row.name.hasPrefix("sshd") && !row.traces.contains("\(MachineMarker.variable)=\(marker.id)")
+        row.name.hasPrefix("sshd") && !marker.isMarked(row)
       }
       if connections.isEmpty { return }
       for row in connections { signal(row, SIGKILL) }

@@ -26,6 +26,11 @@ struct OpenSSH: Sendable {
     guard let entry = getpwuid(geteuid()), let name = entry.pointee.pw_name else {
       throw SimulatorFailure("user \(geteuid()) has no name on this computer, and sshd logs in names; add it to passwd")
     }
+    let shell = entry.pointee.pw_shell.map { String(cString: $0) } ?? ""
+    guard !["nologin", "false"].contains(shell.split(separator: "/").last ?? "") else {
+      throw SimulatorFailure(
+        "nobody can log in as \(String(cString: name)), whose shell is \(shell); run it as another user")
+    }
     self.sshd = sshd
     self.keygen = keygen
     user = String(cString: name)
@@ -78,7 +83,7 @@ struct OpenSSH: Sendable {
       MaxStartups 500:30:1000
       MaxSessions 200
       LoginGraceTime 20
-      SetEnv \(MachineMarker.variable)=\(marker.id) "HOME=\(folder)/home" "TMPDIR=\(folder)/tmp"
+      SetEnv \(marker.variables.map { "\"\($0)\"" }.joined(separator: " ")) "HOME=\(folder)/home" "TMPDIR=\(folder)/tmp"
       ForceCommand exec \(Files.shellWord("\(folder)/etc/session"))
       Subsystem sftp internal-sftp
 
@@ -94,7 +99,7 @@ struct OpenSSH: Sendable {
     return """
       #!/bin/sh
       \(exports)export HOME=\(home) TMPDIR=\(Files.shellWord(marker.folder + "/tmp"))
-      export \(MachineMarker.variable)=\(marker.id)
+      export \(marker.variables.map { Files.shellWord($0) }.joined(separator: " "))
       cd "$HOME" || exit 125
       set -- "$SSH_ORIGINAL_COMMAND"
       unset SSH_ORIGINAL_COMMAND OLDPWD

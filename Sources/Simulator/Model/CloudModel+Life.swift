@@ -132,11 +132,11 @@ extension CloudModel {
   }
 
   private mutating func goAway(_ place: Int, _ ending: LedgerEntry.Ending) {
+    if records[place].isLive { freedAddresses.append(records[place].address) }
     records[place].end(ending, at: clock)
     records[place].power = .absent
     records[place].disguise = nil
     records[place].life += 1
-    freedAddresses.append(records[place].address)
   }
 
   mutating func beginRestart(_ place: Int) {
@@ -185,24 +185,41 @@ extension CloudModel {
 
   // MARK: What people do from outside
 
-  /// Takes an instance away now, as a provider does. False when there is no such live instance.
-  @discardableResult
-  package mutating func preempt(_ id: String, now: Int64) -> Bool {
-    advance(to: now)
-    guard let place = places[id], records[place].isLive else { return false }
-    takeAway(place)
-    return true
+  /// Something that may be done to an instance from outside.
+  package enum Incident: String, Sendable, CaseIterable {
+    /// It is taken away, as a provider does.
+    case preempt
+    /// Processes gone; disk, address and host key kept.
+    case reboot
+    /// It gets another address; processes live on.
+    case move
+    /// It answers with another host key; processes live on.
+    case changeHostKey = "change-host-key"
   }
 
-  /// Reboots an instance now: processes gone, disk and address kept. False when there is none that is active.
+  /// Lets an incident happen now. False when there is no such live instance, or it is not in a state for it.
   @discardableResult
-  package mutating func reboot(_ id: String, now: Int64) -> Bool {
+  package mutating func happen(_ incident: Incident, to id: String, now: Int64) -> Bool {
     advance(to: now)
-    guard let place = places[id], records[place].isLive, records[place].status == .active else { return false }
-    beginRestart(place)
+    guard let place = places[id], records[place].isLive else { return false }
+    guard incident == .preempt || records[place].status == .active else { return false }
+    switch incident {
+    case .preempt: takeAway(place)
+    case .reboot: beginRestart(place)
+    case .move: move(place)
+    case .changeHostKey: records[place].hostKeys += 1
+    }
     records[place].note(at: clock)
     return true
   }
+
+  /// Takes an instance away now. False when there is no such live instance.
+  @discardableResult
+  package mutating func preempt(_ id: String, now: Int64) -> Bool { happen(.preempt, to: id, now: now) }
+
+  /// Reboots an instance now. False when there is none that is active.
+  @discardableResult
+  package mutating func reboot(_ id: String, now: Int64) -> Bool { happen(.reboot, to: id, now: now) }
 
   /// Says that an instance's machine could not be made to run: it goes to `error`.
   package mutating func machineFailed(_ id: String, now: Int64) {
@@ -229,7 +246,7 @@ extension CloudModel {
     let left = (balance - spent) * Record.hour / rate
     guard left > 0 else { return clock }
     // Rounded up by a millisecond, so that nothing is left when the moment comes.
-    return clock + Int64(NSDecimalNumber.milliseconds(left)) + 1
+    return clock + wholeMilliseconds(left) + 1
   }
 
   mutating func takeEverythingAway() {
@@ -237,10 +254,7 @@ extension CloudModel {
   }
 }
 
-/// Whole milliseconds of a Decimal, without the part behind the point.
-private enum NSDecimalNumber {
-  static func milliseconds(_ value: Decimal) -> Int64 {
-    let text = "\(value)"
-    return Int64(text.prefix { $0 != "." }) ?? Int64(1) << 52
-  }
+/// The part of a Decimal before the point; centuries when that is no Int64.
+private func wholeMilliseconds(_ value: Decimal) -> Int64 {
+  Int64("\(value)".prefix { $0 != "." }) ?? Int64(1) << 52
 }

@@ -97,7 +97,7 @@ package struct CloudModel: Sendable {
   }
 
   private mutating func forgetCounts(differingFrom old: Knobs) {
-    for key in old.keysDiffering(from: knobs) { counts[key] = nil }
+    for key in old.faultsDiffering(from: knobs) { counts[key] = nil }
   }
 
   // MARK: Reading the truth
@@ -119,6 +119,12 @@ package struct CloudModel: Sendable {
   package var machines: [SimMachine] {
     records.map { $0.machine(keys: keyList) }
   }
+
+  /// How many instances were ever made.
+  var machineCount: Int { records.count }
+
+  /// One of ``machines``, by its place.
+  func machine(at index: Int) -> SimMachine { records[index].machine(keys: keyList) }
 
   /// One of ``machines``.
   package func machine(_ id: String) -> SimMachine? {

@@ -72,8 +72,8 @@ extension Knobs {
     letters.symmetricDifference(name).count
   }
 
-  func keysDiffering(from other: Knobs) -> [Key] {
-    guard self != other, let mine = try? json(), let theirs = try? other.json() else { return [] }
-    return Key.allCases.filter { mine[$0.rawValue] != theirs[$0.rawValue] }
+  /// The faults that are not the same in both.
+  func faultsDiffering(from other: Knobs) -> [Key] {
+    Knobs.faults.filter { self[keyPath: $0.path] != other[keyPath: $0.path] }.map(\.key)
   }
 }

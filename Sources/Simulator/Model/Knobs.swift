@@ -475,4 +475,47 @@ package struct Knobs: Sendable, Equatable, Codable {
     try box.encode(nullsForAbsent, forKey: .nullsForAbsent)
     try box.encode(unknownFields, forKey: .unknownFields)
   }
+
+  /// Every knob that is a fault, for those who count its occasions.
+  static let faults: [(key: Key, path: any KeyPath<Knobs, Fault> & Sendable)] = [
+    (.bootError, \.bootError),
+    (.bootStuck, \.bootStuck),
+    (.unknownStatus, \.unknownStatus),
+    (.activeError, \.activeError),
+    (.preempt, \.preempt),
+    (.restart, \.restart),
+    (.flap, \.flap),
+    (.moveAddress, \.moveAddress),
+    (.changeHostKey, \.changeHostKey),
+    (.outOfCapacity, \.outOfCapacity),
+    (.insufficientBalance, \.insufficientBalance),
+    (.createWithoutID, \.createWithoutID),
+    (.createLate, \.createLate),
+    (.createReset, \.createReset),
+    (.createCut, \.createCut),
+    (.createFails, \.createFails),
+    (.createLost, \.createLost),
+    (.createRefused, \.createRefused),
+    (.createSilent, \.createSilent),
+    (.createQueued, \.createQueued),
+    (.createTwice, \.createTwice),
+    (.priceChange, \.priceChange),
+    (.refreshStale, \.refreshStale),
+    (.listDrops, \.listDrops),
+    (.listEmpty, \.listEmpty),
+    (.listUnreadable, \.listUnreadable),
+    (.readsReset, \.readsReset),
+    (.readsCut, \.readsCut),
+    (.readsFail, \.readsFail),
+    (.readsLimited, \.readsLimited),
+    (.createsLimited, \.createsLimited),
+    (.deletesLimited, \.deletesLimited),
+    (.deleteStuck, \.deleteStuck),
+    (.deleteRefused, \.deleteRefused),
+    (.deleteForgotten, \.deleteForgotten),
+    (.deleteReset, \.deleteReset),
+    (.deleteFails, \.deleteFails),
+    (.deletesLost, \.deletesLost),
+    (.deletedReturns, \.deletedReturns),
+  ]
 }

@@ -76,6 +76,8 @@ struct Record: Sendable {
   mutating func note(at now: Int64) {
     let word = disguise ?? (status == .creating ? wordWhileBooting : nil) ?? status.rawValue
     let look = Look(at: now, status: word, address: addressShown ? address : nil)
+    // What lasted no time was never to be seen; the first look stays, so that there always is one.
+    if history.count > 1, history[history.count - 1].at == now { history.removeLast() }
     if let last = history.last, last.status == look.status, last.address == look.address { return }
     history.append(look)
   }

@@ -4,13 +4,13 @@
   import Foundation
 #endif
 
-/// The model with a real clock and real machines.
+/// The model with a real clock and, unless it has no place for them, real machines.
 actor Cloud {
   private var model: CloudModel
   /// One for each instance, in the model's order.
   private var machines: [Placed] = []
   private var orders: UInt64 = 0
-  private let places: MachinePlaces
+  private let places: MachinePlaces?
   private let start: ContinuousClock.Instant
   let epoch: Int64
   private var timer: Task<Void, Never>?
@@ -28,12 +28,14 @@ actor Cloud {
     var machine: Machine
     /// The model's count of moves that the machine's port belongs to.
     var moves: Int
+    /// What it was last told to be.
+    var told: SimMachine?
   }
 
   /// Requests that are remembered.
   private static let longestLog = 10_000
 
-  init(_ model: CloudModel, places: MachinePlaces) {
+  init(_ model: CloudModel, places: MachinePlaces?) {
     self.model = model
     self.places = places
     start = .now
@@ -57,7 +59,7 @@ actor Cloud {
     await catchUp()
     let outgoing = answer(call, body)
     await catchUp()
-    await settleDeparted(after: call)
+    await settle(after: call)
     return outgoing
   }
 
@@ -121,13 +123,14 @@ actor Cloud {
     return Outgoing(delivery: .whole(wire.page(refusal)))
   }
 
-  /// `deleted` must not be read before every process of the machine is gone.
-  private func settleDeparted(after call: Call) async {
+  /// What a status says has to be true of the real machine: `deleted` means that no process is left, `active` that sshd answers (or is
+  /// late because a knob says so).
+  private func settle(after call: Call) async {
     switch call {
-    case .listInstances, .instance:
-      for (placed, wanted) in zip(machines, model.machines) where wanted.power == .absent {
-        await placed.machine.settled()
-      }
+    case .listInstances:
+      for placed in machines { await placed.machine.settled() }
+    case .instance(let id, _):
+      await machines.first { $0.machine.marker.id == id }?.machine.settled()
     case .listComputeOfferings, .listVolumeOfferings, .listVolumes, .listSSHKeys, .listModels, .computeOffering,
       .volumeOffering, .model, .volume, .createInstance, .deleteInstance:
       break
@@ -139,7 +142,9 @@ actor Cloud {
   /// Lets the model happen until now, makes the machines what it says, and wakes up when it next changes.
   private func catchUp() async {
     model.advance(to: now)
-    for index in model.machines.indices { await place(index) }
+    if let places {
+      for index in 0..<model.machineCount { await place(index, in: places) }
+    }
     timer?.cancel()
     guard let next = model.nextChange else { return }
     let moment = start + .milliseconds(next)
@@ -150,12 +155,13 @@ actor Cloud {
   }
 
   /// Makes one machine what the model says now; a new or moved one gets a port of its own first.
-  private func place(_ index: Int) async {
+  private func place(_ index: Int, in places: MachinePlaces) async {
     do {
-      let wanted = model.machines[index]
+      let wanted = model.machine(at: index)
       if index == machines.count {
         let port = try takePort(for: wanted)
-        machines.append(Placed(machine: makeMachine(model.machines[index], port: port), moves: wanted.moves))
+        machines.append(
+          Placed(machine: makeMachine(model.machine(at: index), port: port, in: places), moves: wanted.moves))
       } else if machines[index].moves != wanted.moves {
         machines[index].moves = wanted.moves
         let port = try takePort(for: wanted)
@@ -169,8 +175,11 @@ actor Cloud {
 
   private func tell(_ index: Int, _ port: Port?) async {
     guard index < machines.count else { return }
+    let wanted = model.machine(at: index)
+    guard machines[index].told != wanted || port != nil else { return }
+    machines[index].told = wanted
     orders += 1
-    await machines[index].machine.become(model.machines[index], order: orders, port: port)
+    await machines[index].machine.become(wanted, order: orders, port: port)
   }
 
   /// A free port; the very one of the address when the model gives an old one again.
@@ -184,14 +193,14 @@ actor Cloud {
 
   private static let ip = "127.0.0.1"
 
-  private func makeMachine(_ machine: SimMachine, port: Port) -> Machine {
+  private func makeMachine(_ machine: SimMachine, port: Port, in places: MachinePlaces) -> Machine {
     Machine(
       machine, folder: "\(places.folder)/\(machine.id)", port: port, openSSH: places.openSSH,
       onFailure: { [weak self] id, failure in await self?.machineFailed(id, failure) })
   }
 
   private func machineFailed(_ id: String, _ failure: SimulatorFailure) {
-    places.report(failure.description)
+    places?.report(failure.description)
     model.machineFailed(id, now: now)
   }
 
@@ -210,14 +219,8 @@ actor Cloud {
     return try model.knobs.json()
   }
 
-  func preempt(_ id: String) async -> Bool {
-    let done = model.preempt(id, now: now)
-    await catchUp()
-    return done
-  }
-
-  func reboot(_ id: String) async -> Bool {
-    let done = model.reboot(id, now: now)
+  func happen(_ incident: CloudModel.Incident, to id: String) async -> Bool {
+    let done = model.happen(incident, to: id, now: now)
     await catchUp()
     return done
   }

@@ -1,4 +1,3 @@
-import HTTPTypes
 import Hummingbird
 import NIOCore
 
@@ -122,11 +121,9 @@ extension Shell {
 
   private func happen(_ path: String) async -> Outgoing {
     let words = path.split(separator: "/").map(String.init)
-    let done: Bool
-    switch (words.count, words.dropFirst().first) {
-    case (3, "preempt"): done = await cloud.preempt(words[2])
-    case (3, "reboot"): done = await cloud.reboot(words[2])
-    default: done = false  // there is no other event
+    var done = false
+    if words.count == 3, let incident = CloudModel.Incident(rawValue: words[1]) {
+      done = await cloud.happen(incident, to: words[2])
     }
     return done
       ? .json(200, ["status": "done"])

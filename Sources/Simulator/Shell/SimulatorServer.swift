@@ -27,17 +27,19 @@ package struct SimulatorOptions: Sendable {
   package var publicKeys: [String]
   /// Ends by itself when nothing was rented and nobody asked for anything for so long; nil: never.
   package var idleExit: Duration?
-  /// Of the cloud's random numbers.
+  /// Of the cloud's random numbers. A random one unless given: ids of an earlier cloud must not come again in a client's records.
   package var seed: UInt64
   /// SIGTERM, SIGINT and SIGHUP stop it in good order. Off in tests that run it inside their own process.
   package var obeysSignals: Bool
+  /// A private sshd for each instance; without it addresses are made up and nothing answers there.
+  package var bootsMachines: Bool
   /// What is for rent.
   package var offerings: [SimOffering]
 
   /// A friendly cloud on any free port.
   package init(
     state: String, port: Int = 0, token: String? = nil, knobs: Knobs = Knobs(), publicKeys: [String] = [],
-    idleExit: Duration? = nil, seed: UInt64 = 1, obeysSignals: Bool = true,
+    idleExit: Duration? = nil, seed: UInt64? = nil, obeysSignals: Bool = true, bootsMachines: Bool = true,
     offerings: [SimOffering] = Catalogue.offerings
   ) {
     self.state = state
@@ -46,8 +48,9 @@ package struct SimulatorOptions: Sendable {
     self.knobs = knobs
     self.publicKeys = publicKeys
     self.idleExit = idleExit
-    self.seed = seed
+    self.seed = seed ?? .random(in: .min ... .max)
     self.obeysSignals = obeysSignals
+    self.bootsMachines = bootsMachines
     self.offerings = offerings
   }
 }
@@ -93,14 +96,15 @@ package enum SimulatorServer {
   ) async throws {
     let house = try House(state: options.state)
     defer { house.close() }
-    let openSSH = try OpenSSH()
+    let openSSH = options.bootsMachines ? try OpenSSH() : nil
     let left = await Machine.sweepLeftovers(in: house.machines)
     if left > 0 { report("ended \(left) machines that an earlier simulator left in \(house.folder)") }
     let keyring = try await Keyring(options.publicKeys, house: house, openSSH: openSSH)
     let model = CloudModel(
       seed: options.seed, knobs: options.knobs, offerings: options.offerings, keys: keyring.keys,
-      sshUser: openSSH.user)
-    let cloud = Cloud(model, places: .init(folder: house.machines, openSSH: openSSH, report: report))
+      sshUser: openSSH?.user ?? "ubuntu")
+    let places = openSSH.map { Cloud.MachinePlaces(folder: house.machines, openSSH: $0, report: report) }
+    let cloud = Cloud(model, places: places)
     let ready: @Sendable (SimulatorAddress) throws -> Void = { address in
       try Files.write(address.json.encoded + "\n", to: "\(house.folder)/sim.json", mode: 0o600)
       onReady(address)
@@ -192,9 +196,13 @@ struct Keyring: Sendable {
   var privateKey: String?
 
   /// Reads these `.pub` files, or makes a pair once and keeps it. Throws ``SimulatorFailure``.
-  init(_ paths: [String], house: House, openSSH: OpenSSH) async throws {
+  init(_ paths: [String], house: House, openSSH: OpenSSH?) async throws {
     guard paths.isEmpty else {
       keys = try paths.enumerated().map { try Keyring.key(at: $0.element, number: $0.offset + 1) }
+      return
+    }
+    guard let openSSH else {
+      keys = [SimKey(id: "spot_sshk_000000000001", name: "nobody", publicKey: Keyring.nobody)]
       return
     }
     let path = "\(house.folder)/id_ed25519"
@@ -205,11 +213,15 @@ struct Keyring: Sendable {
     privateKey = path
   }
 
+  /// A key for a cloud without machines; its private half was thrown away.
+  private static let nobody =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKAeqpENJ5RtsLRXPX9JmsYhXtfuJR56spEUl2d9M3/1 nobody"
+
   private static func key(at path: String, number: Int) throws(SimulatorFailure) -> SimKey {
     guard let text = Files.read(path) else {
       throw SimulatorFailure("cannot read the public key \(path): \(Spawn.errorText(errno))")
     }
-    let line = text.split(separator: "\n").first.map(String.init) ?? ""
+    let line = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
     let words = line.split(separator: " ", maxSplits: 2).map(String.init)
     guard words.count > 1, words[0].contains("-"), !line.contains("PRIVATE KEY") else {
       throw SimulatorFailure("\(path) is not a public key; give the file that ends in .pub")

@@ -31,7 +31,7 @@ struct DoctorCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    var findings = [state(), disk(), worker()]
+    var findings = [state(), disk(), clock(), worker()]
     findings += await cloud()
     try show(findings)
     if findings.contains(where: { !$0.isGood }) { StandardStream.leave(ExitStatus.notConfigured.rawValue) }
@@ -55,7 +55,7 @@ struct DoctorCommand: AsyncParsableCommand {
     do {
       let installation = try Installation.open()
       let open = try installation.store.jobs(unfinishedOnly: true)
-      let idle = open.filter { !installation.isDriven($0.id) }.count
+      let idle = open.filter { !$0.isFinished && !installation.isDriven($0.id) }.count
       let words = idle == 0 ? installation.home : "\(installation.home); \(idle) jobs wait for: fcrun resume --all"
       return Finding(what: "state", isGood: idle == 0, words: words)
     } catch {
@@ -69,6 +69,13 @@ struct DoctorCommand: AsyncParsableCommand {
     guard statvfs(home, &status) == 0 else { return Finding(what: "disk", isGood: false, words: "\(home) cannot be measured") }
     let free = Int(status.f_bavail) * Int(status.f_frsize)
     return Finding(what: "disk", isGood: free > 100 << 20, words: "\(Bytes.text(free)) free at \(home)")
+  }
+
+  /// Deadlines in machines' names are wall clock: one that is years off would have them reaped at once, or never.
+  private func clock() -> Finding {
+    let now = LiveClock().now()
+    let isPlausible = (1_735_689_600_000..<4_102_444_800_000).contains(now.milliseconds)
+    return Finding(what: "clock", isGood: isPlausible, words: Time.text(now) + (isPlausible ? "" : "; set the clock"))
   }
 
   private func worker() -> Finding {

@@ -55,7 +55,8 @@ struct ResumeCommand: AsyncParsableCommand {
 
   /// One after the other would let the last one bill until the first is done: all at once.
   private func everything(_ installation: Installation) async throws {
-    let jobs = try installation.store.jobs(unfinishedOnly: true).filter { !installation.isDriven($0.id) }
+    let jobs = try installation.store.jobs(unfinishedOnly: true)
+      .filter { !$0.isFinished && !installation.isDriven($0.id) }
     let codes = await withTaskGroup(of: Int32.self) { group in
       for record in jobs {
         let signals = SignalInbox()

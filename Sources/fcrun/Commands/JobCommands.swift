@@ -136,7 +136,7 @@ struct JobView {
     return record.state.word + (isDriven || record.isOver ? "" : " (not driven)")
   }
 
-  private var cost: String { Jobs.Money.format(record.state.cost(at: now), places: 4) }
+  private var cost: String { Jobs.Money.formatUp(record.state.cost(at: now), places: 4) }
 
   private var offering: Offering? { record.state.attempt?.offering ?? record.state.past.last?.offering }
 
@@ -147,6 +147,7 @@ struct JobView {
       ("id", .string(record.id)), ("name", .string(record.name)), ("state", .string(record.state.word)),
       ("driven", .bool(isDriven)), ("outcome", (record.state.outcome?.word).map(JSONValue.string) ?? .null),
       ("message", (record.state.outcome?.sentence).map(JSONValue.string) ?? .null),
+      ("phase", (record.state.outcome?.phase).map(JSONValue.string)),
       ("exit_code", record.isFinished ? .integer(Int(record.exitCode)) : .null), ("cost", .string(cost)),
       ("created", .string(Time.text(record.createdAt))), ("updated", .string(Time.text(record.updatedAt))),
       ("spec", .string(record.context.plan.file)), ("attempt", record.state.attempt.map(Self.json) ?? .null),

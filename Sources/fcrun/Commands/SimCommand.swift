@@ -45,8 +45,8 @@ struct SimCommand: AsyncParsableCommand {
   @Option(help: "The API key it asks for. Default: a random one.")
   var token: String?
 
-  @Option(help: "Seed of everything that is random in it.")
-  var seed: UInt64 = 1
+  @Option(help: "Seed of everything that is random in it. Default: another one each time.")
+  var seed: UInt64?
 
   func run() async throws {
     let options = SimulatorOptions(

@@ -58,6 +58,7 @@ struct SubmitCommand: AsyncParsableCommand {
     let upload = try plan.scan()
     let installation = try Installation.open()
     let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
+    if !dryRun { try cloud.account.requireKey() }
     let prepared = try await Prepared.make(plan, on: cloud)
     if dryRun { return try PlanCommand.show(prepared, upload, json: json) }
     try prepared.requireCandidates()

@@ -17,6 +17,9 @@ final class Kernel: @unchecked Sendable {
 
   /// Port calls of the present process.
   var calls = 0
+  /// Waits of the present process: a driver that turns without getting anywhere shows here.
+  var waits = 0
+  var isTurning: Bool { waits > 20_000 }
   /// The call at which the present process dies; it may have had its effect then.
   var dyingCall: Int?
   var isDead = false
@@ -70,6 +73,7 @@ final class Kernel: @unchecked Sendable {
     isGivenUp = false
     limit = nil
     self.calls = 0
+    waits = 0
     dyingCall = calls
     for host in hosts.values { host.disconnect() }
   }
@@ -111,6 +115,8 @@ struct VirtualWakes: Wakes {
     job: String, until deadline: Moment?, mercy: Duration, listensForCancel: Bool,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?) {
+    kernel.waits += 1
+    if kernel.isTurning { kernel.isDead = true }
     let wake = earliest(deadline, listensForCancel)
     if let wake, wake.at <= kernel.now, mercy == .zero { return (nil, take(wake.what)) }
     kernel.limit = wake.map { $0.at + mercy }

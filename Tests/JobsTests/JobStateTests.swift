@@ -1,0 +1,250 @@
+import Testing
+
+@testable import Jobs
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Every state against every event: what is legal, and what must hold wherever it leads.
+@Suite struct JobStateTests {
+  @Test(arguments: StateTable.states)
+  func everyStateTakesEveryEventOrRefusesItUnchanged(state: JobState) {
+    for event in StateTable.events {
+      let after = try? state.after(event, in: StateTable.context, at: StateTable.now)
+      guard let after else { continue }
+      if case .finished(_, nil) = after.phase, !state.isEnd {
+        let isProved = if case .verified = event { true } else { false }
+        #expect(state.attempt == nil || isProved, "\(state.word) ended by \(event) without a proof")
+      }
+    }
+  }
+
+  @Test(arguments: StateTable.states)
+  func aSignalLeadsToTheReleaseOfEveryMachine(state: JobState) throws {
+    let after = try state.after(.interrupted(.interrupt), in: StateTable.context, at: StateTable.now)
+    #expect(state.attempt == nil || after.isReleasing || after == state)
+    #expect(after.attempt?.instanceIDs == state.attempt?.instanceIDs)
+  }
+
+  @Test func onlyCreatingForgetsWhatItWasDoing() throws {
+    for state in StateTable.states {
+      let after = try state.after(.restarted, in: StateTable.context, at: StateTable.now)
+      if case .creating = state.phase {
+        #expect(after.word == "settling")
+        #expect(after.attempt?.machines.allSatisfy { $0.post == .unknown } == true)
+      } else {
+        #expect(after == state)
+      }
+    }
+  }
+
+  @Test func aNameIsNeverPostedTwice() throws {
+    let posted = StateTable.attempt { $0.machines[0].post = .unknown }
+    for event in StateTable.events {
+      guard let after = try? JobState(phase: .settling(posted)).after(event, in: StateTable.context, at: StateTable.now)
+      else { continue }
+      let isPostedAgain = if case .creating(let attempt) = after.phase { attempt.machines[0].name == posted.machines[0].name } else { false }
+      #expect(!isPostedAgain, "\(event) leads back to a POST")
+    }
+  }
+
+  @Test func deletedOnceIsNotProved() throws {
+    let first = try proving().after(read(.deleted, []), in: StateTable.context, at: StateTable.now)
+    #expect(first.word == "proving")
+    let soon = try first.after(read(.deleted, []), in: StateTable.context, at: StateTable.now + .seconds(1))
+    #expect(soon.word == "proving")
+    let later = try first.after(read(.deleted, []), in: StateTable.context, at: StateTable.now + .seconds(2))
+    #expect(later.word == "finished")
+  }
+
+  @Test func notFoundNeedsAListWithoutTheInstance() throws {
+    let listed = [Listing.Listed(id: "i-1", name: "x", isDeleted: false)]
+    let once = try proving().after(read(.notFound, listed), in: StateTable.context, at: StateTable.now)
+    let twice = try once.after(read(.notFound, listed), in: StateTable.context, at: StateTable.now + .seconds(3))
+    #expect(twice.word == "proving")
+    let absent = try twice.after(read(.notFound, []), in: StateTable.context, at: StateTable.now + .seconds(6))
+    #expect(absent.word == "finished")
+  }
+
+  @Test func anUnreadableListProvesNothing() throws {
+    let unreadable = Event.verified([InstanceRead(id: "i-1", how: .notFound)], .unreadable("HTML"))
+    var state = proving()
+    for second in 0..<100 {
+      state = try state.after(unreadable, in: StateTable.context, at: StateTable.now + .seconds(second))
+      #expect(state.isReleasing)
+    }
+  }
+
+  @Test func aNotFoundRightAfterTheCreateIsNoNews() throws {
+    let fresh = StateTable.attempt {
+      $0.machines[0].instances[0].wasRead = false
+      $0.sentAt = StateTable.now
+    }
+    var state = JobState(phase: .proving(fresh, .cancelled))
+    for second in [0, 10, 30, 59] {
+      state = try state.after(read(.notFound, []), in: StateTable.context, at: StateTable.now + .seconds(second))
+      #expect(state.isReleasing)
+    }
+    state = try state.after(read(.notFound, []), in: StateTable.context, at: StateTable.now + .seconds(61))
+    state = try state.after(read(.notFound, []), in: StateTable.context, at: StateTable.now + .seconds(64))
+    #expect(state.word == "finished")
+  }
+
+  @Test func twoInstancesUnderOneNameAreBothReleased() throws {
+    let two = ["i-1", "i-2"].map { Listing.Listed(id: $0, name: StateTable.name, isDeleted: false) }
+    let settling = StateTable.attempt {
+      $0.machines[0].post = .unknown
+      $0.machines[0].instances = []
+    }
+    let adopted = try JobState(phase: .settling(settling)).after(.listed(.trusted(two)), in: StateTable.context, at: StateTable.now)
+    #expect(adopted.attempt?.machines[0].id == "i-1")
+    #expect(adopted.attempt?.instanceIDs == ["i-1", "i-2"])
+  }
+
+  @Test func theDiagramInTheDocsIsTheOneTheCodeDraws() throws {
+    let path = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appending(path: "docs/states.md")
+    let drawn = StateDiagram.page
+    if ProcessInfo.processInfo.environment["FCRUN_UPDATE_DOCS"] != nil { try Data(drawn.utf8).write(to: path) }
+    let written = try String(decoding: Data(contentsOf: path), as: UTF8.self)
+    #expect(written == drawn, "docs/states.md is stale; write it anew with: FCRUN_UPDATE_DOCS=1 swift test --filter theDiagramInTheDocs")
+  }
+
+  private func proving() -> JobState { JobState(phase: .proving(StateTable.attempt { _ in }, .cancelled)) }
+
+  private func read(_ how: InstanceRead.How, _ listed: [Listing.Listed]) -> Event {
+    .verified([InstanceRead(id: "i-1", how: how)], .trusted(listed))
+  }
+}
+
+extension JobState {
+  fileprivate var isEnd: Bool { if case .finished = phase { true } else { false } }
+}
+
+/// One state of each phase, and one event of each kind and of each way it can go.
+enum StateTable {
+  static let now = Moment(milliseconds: 1_800_000_000_000)
+  static let name = "fcr-owner1-aaaaaaaabbbbbbbb-a1-n0-0-table"
+  static let offering = Offering(
+    id: "off", instanceType: "A100x1", provider: "p", region: "r", deploymentType: "vm", available: true,
+    hourlyPrice: 2, pricePerGPUHour: 2)
+  static let context = JobContext(
+    id: "aaaaaaaabbbbbbbb", owner: "owner1",
+    plan: JobPlan(name: "table", file: "/t.json", root: "/", resources: Resources(), command: .script("true")))
+
+  static func attempt(_ change: (inout Attempt) -> Void) -> Attempt {
+    var attempt = Attempt.planned(number: 1, at: offering, in: context, now: now + .seconds(-300))
+    attempt.machines[0].name = name
+    attempt.machines[0].post = .made
+    attempt.machines[0].instances = [MadeInstance(id: "i-1")]
+    attempt.machines[0].instances[0].wasRead = true
+    change(&attempt)
+    return attempt
+  }
+
+  static let states: [JobState] = {
+    let made = attempt { _ in }
+    let asked = attempt {
+      $0.machines[0].post = .unsent
+      $0.machines[0].instances = []
+    }
+    let unknown = attempt {
+      $0.machines[0].post = .unknown
+      $0.machines[0].instances = []
+    }
+    let success = Outcome.exited(CommandEnd(code: 0, phase: .command, reason: .exited))
+    let phases: [Phase] = [
+      .choosing, .creating(asked), .settling(unknown), .pricing(made), .booting(made), .connecting(made),
+      .uploading(made), .launching(made), .running(made), .stopping(made, .cancelled), .collecting(made, success),
+      .releasing(made, success), .salvaging(made, .interrupted(.interrupt)), .proving(vanishing, success),
+      .finished(success, kept: nil), .finished(success, kept: made),
+    ]
+    return phases.map { JobState(phase: $0) }
+  }()
+
+  private static let vanishing = attempt { $0.machines[0].instances[0].goneSince = now + .seconds(-5) }
+
+  static let events: [Event] = {
+    let address = Address(host: "h", port: 22, user: "root")
+    let dear = {
+      var offering = offering
+      offering.hourlyPrice = 99
+      return offering
+    }()
+    return [
+      .restarted, .chosen(offering), .posted([.made(id: "i-9")]), .posted([.unknown("reset")]),
+      .posted([.notSent("refused")]), .posted([.rejected(.noCapacity("none"))]), .posted([.unlikely("none")]),
+      .listed(.trusted([])), .listed(.trusted([Listing.Listed(id: "i-9", name: name, isDeleted: false)])),
+      .listed(.unreadable("HTML")), .priced(offering), .priced(dear), .priced(nil), .observed([.active(address)]),
+      .observed([.notYet(status: "creating")]), .observed([.ending(status: "error")]), .observed([.notFound]),
+      .observed([.unknown("timeout")]), .reached([Contact(hostKey: "k", user: "root")]), .uploaded, .launched,
+      .ended([NodeEnd(node: 0, how: .ended(CommandEnd(code: 0, phase: .command, reason: .exited)))]),
+      .ended([NodeEnd(node: 0, how: .ended(CommandEnd(code: 7, phase: .command, reason: .exited)))]),
+      .ended([NodeEnd(node: 0, how: .ended(CommandEnd(code: 143, phase: .command, reason: .timedOut)))]),
+      .ended([NodeEnd(node: 0, how: .lost("rebooted"))]), .stopped([]), .collected(missing: []),
+      .collected(missing: ["out"]), .unreachable("refused", wasConnected: false),
+      .unreachable("reset", wasConnected: true), .deleted([DeleteAnswer(id: "i-1", how: .accepted)]),
+      .deleted([DeleteAnswer(id: "i-1", how: .refused("no"))]), .salvaged,
+      .verified([InstanceRead(id: "i-1", how: .deleted)], .trusted([])),
+      .verified([InstanceRead(id: "i-1", how: .notFound)], .trusted([])),
+      .verified([InstanceRead(id: "i-1", how: .present(status: "active"))], .trusted([])),
+      .failed(.failed("broken")), .deadline(.boot, trouble: nil), .deadline(.duration, trouble: nil),
+      .deadline(.budget, trouble: nil), .deadline(.grace, trouble: nil), .cancelRequested, .interrupted(.terminate),
+    ]
+  }()
+}
+
+/// docs/states.md, drawn from the machine itself.
+enum StateDiagram {
+  static var page: String {
+    """
+    # The states of a job
+
+    Drawn from `Sources/Jobs/JobState.swift` by a test (`FCRUN_UPDATE_DOCS=1 swift test --filter theDiagramInTheDocs`).
+    What is not drawn leaves the state as it is, or is refused.
+
+    ```mermaid
+    stateDiagram-v2
+    \(arrows.map { "    " + $0 }.joined(separator: "\n"))
+    ```
+
+    | state | what the world is asked | what it costs |
+    |---|---|---|
+    \(StateTable.states.map(row).joined(separator: "\n"))
+
+    """
+  }
+
+  private static var arrows: [String] {
+    var labels: [String: [String]] = [:]
+    var order: [String] = []
+    for state in StateTable.states {
+      for event in StateTable.events {
+        guard let after = try? state.after(event, in: StateTable.context, at: StateTable.now), after.word != state.word
+        else { continue }
+        let arrow = "\(state.word) --> \(after.word)"
+        if labels[arrow] == nil { order.append(arrow) }
+        let label = event.kind
+        if labels[arrow]?.contains(label) != true { labels[arrow, default: []].append(label) }
+      }
+    }
+    return ["[*] --> choosing"] + order.map { "\($0): \(labels[$0]!.joined(separator: ", "))" } + ["finished --> [*]"]
+  }
+
+  private static func row(_ state: JobState) -> String {
+    let ask =
+      switch state.next() {
+      case .perform(let effect): "`\("\(effect)".prefix { $0 != "(" })`"
+      case .done: "nothing"
+      }
+    let cost = state.attempt == nil ? "nothing" : state.word == "creating" ? "perhaps already" : "the machine"
+    return "| \(state.word) | \(ask) | \(cost) |"
+  }
+}
+
+extension Event {
+  fileprivate var kind: String { "\(self)".prefix { $0 != "(" }.description }
+}

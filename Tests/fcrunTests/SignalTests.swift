@@ -1,0 +1,102 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A signal gives the machine back first, and then there is time for everything else.
+@Suite(.enabled(if: Binaries.canBoot, "no sshd"))
+struct SignalTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    var signal: Int32
+    var code: Int32
+    var isBooting: Bool
+    var testDescription: String { "signal \(signal) while \(isBooting ? "booting" : "running")" }
+  }
+
+  static let cases = [2, 15, 1].flatMap { (signal: Int32) in
+    [true, false].map { Case(signal: signal, code: 128 + signal, isBooting: $0) }
+  }
+
+  @Test("A signal sends DELETE within a second and ends with its code within ten", arguments: cases)
+  func signalled(_ one: Case) async throws {
+    try await Bench.run(bootTime: one.isBooting ? "60" : "0.3") { bench in
+      let spec = try bench.spec(["command": "echo begun; echo kept > kept; sleep 100", "outputs": ["kept"]])
+      let submit = try bench.start("submit", spec)
+      try await meet(one, submit)
+      let sent = Date()
+      submit.signal(one.signal)
+      let ended = try await submit.end(within: 15)
+      let took = Date().timeIntervalSince(sent)
+      #expect(ended.code == one.code, "\(ended.err)")
+      #expect(took < 10)
+      let delete = try #require(try bench.cloud.requests().first { $0.method == "DELETE" })
+      #expect(delete.time.timeIntervalSince(sent) < 1)
+      if !one.isBooting { #expect(ended.out == "begun\n") }
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  private func meet(_ one: Case, _ submit: ChildProcess) async throws {
+    if one.isBooting { return try await submit.says("waiting for it to boot") }
+    try await eventually("the job has written", else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
+  }
+
+  @Test("A second Ctrl-C leaves at once and says how to go on; resume then gives the machine back")
+  func secondSignal() async throws {
+    try await Bench.run(["delete_refused=true"]) { bench in
+      let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
+      try await eventually("the job has written", else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
+      submit.signal(2)
+      try await eventually("DELETE was sent") {
+        try bench.cloud.requests().contains { $0.method == "DELETE" } ? true : nil
+      }
+      let second = Date()
+      submit.signal(2)
+      let ended = try await submit.end(within: 5)
+      #expect(Date().timeIntervalSince(second) < 1)
+      #expect(ended.code == 75, "a machine may still be billing")
+      let id = try await bench.job()
+      #expect(ended.err.contains("fcrun resume \(id)"), "\(ended.err)")
+      try bench.cloud.turn(#"{"delete_refused": false}"#)
+      #expect(try await bench.fcrun("resume", id).code == 130)
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test("A release that is not proved ten seconds after an interrupt is 75, and resume finishes it")
+  func unprovedRelease() async throws {
+    try await Bench.run(["delete_refused=true"], load: .waiting) { bench in
+      let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
+      try await eventually("the job has written", within: 30, else: { submit.err }) {
+        submit.stdout.isEmpty ? nil : true
+      }
+      submit.signal(2)
+      let ended = try await submit.end(within: 25)
+      #expect(ended.code == 75, "\(ended.err)")
+      let id = try await bench.job()
+      #expect(ended.err.contains("fcrun resume \(id)"))
+      #expect(ended.err.contains("spot_inst_"))
+      #expect(try await bench.fcrun("wait", id, within: 10).code == 75)
+      try bench.cloud.turn(#"{"delete_refused": false}"#)
+      #expect(try await bench.fcrun("resume", id).code == 130)
+      #expect(try bench.cloud.ledger().live == 0)
+      #expect(try await bench.fcrun("wait", id).code == 130)
+    }
+  }
+
+  @Test("A job that succeeded and whose release is killed before the proof ends with 0 once resumed")
+  func successAfterUnprovedRelease() async throws {
+    try await Bench.run(["delete_refused=true"]) { bench in
+      let submit = try bench.start("submit", try bench.spec(["command": "echo done"]))
+      try await submit.says("giving back")
+      try await eventually("DELETE was sent") {
+        try bench.cloud.requests().contains { $0.method == "DELETE" } ? true : nil
+      }
+      await submit.destroy()
+      #expect(try await bench.fcrun("wait", try await bench.job(), within: 10).code == 75)
+      try bench.cloud.turn(#"{"delete_refused": false}"#)
+      let resumed = try await bench.fcrun("resume", try await bench.job())
+      #expect(resumed.code == 0, "\(resumed.err)")
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+}
