@@ -13,7 +13,8 @@ enum JobVerbs {
     }
     let life = verb.maxDuration.map { Shell.seconds(max($0, 0.001)) } ?? "0"
     return try await status(
-      Script.launch, [verb.control, verb.workdir, life, Shell.seconds(verb.grace), verb.isUploaded == true ? "1" : "0"],
+      Script.launch,
+      [verb.control, verb.workdir, life, Shell.seconds(verb.grace), verb.isUploaded == true ? "1" : "0"],
       input: archive + TarWriter.end,
       on: session)
   }

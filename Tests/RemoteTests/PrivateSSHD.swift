@@ -37,7 +37,16 @@ final class PrivateSSHD: @unchecked Sendable {
       let made = try Spawned.run(["/usr/bin/ssh-keygen", "-q", "-t", type, "-N", "", "-f", path])
       guard made.status == 0 else { throw NotUp(description: "ssh-keygen \(type): \(made.status)") }
     }
-    for (name, script) in tools { try folder.file("tools/\(name)", Array(script.utf8), mode: 0o755) }
+    if !tools.isEmpty { _ = try folder.folder("tools") }
+    for (name, script) in tools {
+      // Copied by a child: a file that we write may be open in a process that another test forks at this moment, and a
+      // shell that may not execute it for that reason (ETXTBSY) takes the next one in its PATH.
+      try folder.file("script-\(name)", Array(script.utf8), mode: 0o755)
+      let tool = "\(folder.path)/tools/\(name)"
+      guard try Spawned.run(["/bin/cp", "-p", "\(folder.path)/script-\(name)", tool]).status == 0 else {
+        throw NotUp(description: "cannot make \(tool)")
+      }
+    }
     port = try Self.freePort()
     user = getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "root"
     let lines =

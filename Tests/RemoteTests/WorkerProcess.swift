@@ -14,6 +14,8 @@ final class WorkerProcess {
   private var lastID = 0
   private(set) var events: [WorkerEvent] = []
   private var isOver = false
+  /// With its last use the machine and its tools would go, in the middle of ours.
+  private var host: PrivateSSHD?
 
   struct NoAnswer: Error, CustomStringConvertible { var description: String }
 
@@ -115,6 +117,7 @@ final class WorkerProcess {
     guard case .connected = try worker.connect(to: sshd) else {
       throw NoAnswer(description: "not connected: \(worker.events)")
     }
+    worker.host = sshd
     return worker
   }
 
