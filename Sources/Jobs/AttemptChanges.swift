@@ -16,6 +16,7 @@ package enum Window {
   package static let proof = Duration.seconds(2)
   /// A DELETE that was accepted and shows no effect is sent again.
   package static let deleteAgain = Duration.seconds(60)
+  package static let deleteAgainHurried = Duration.seconds(3)
   /// A machine that the API calls active and nobody can reach is given up.
   package static let unreachable = Duration.seconds(300)
   /// The supervisor ends the command at `max_duration` by itself; the client steps in this much after its kill.
@@ -325,6 +326,8 @@ extension Outcome {
   /// When the API said to come back.
   package var retryAt: Moment? { if case .rateLimited(_, let moment) = self { moment } else { nil } }
 
+  var isHurried: Bool { if case .interrupted = self { true } else { false } }
+
   static func unreached(_ why: String) -> Outcome {
     .lost("the machine could not be reached for \(Int(Window.unreachable.seconds)) s: \(why)")
   }
@@ -396,6 +399,11 @@ extension PostAnswer {
 
 extension NodeEnd {
   var loss: String? { if case .lost(let why) = how { why } else { nil } }
+}
+
+extension InstanceRead {
+  /// As if no DELETE had come.
+  var isUntouched: Bool { if case .present(let status) = how { status != "deleting" } else { false } }
 }
 
 extension DeleteAnswer {

@@ -538,7 +538,10 @@ extension JobState {
     if attempt.isGone { return released(attempt, outcome, in: context, at: now) }
     if attempt.instanceIDs != known { return with(.releasing(attempt, outcome)) }
     guard case .proving = phase else { return with(.releasing(attempt, outcome)) }
-    let isStale = attempt.deleteAskedAt.map { now - $0 >= Window.deleteAgain } ?? true
+    // After a signal there are ten seconds in all: a DELETE that shows no effect is not waited for that long.
+    let isHurried = outcome.isHurried && reads.contains(where: \.isUntouched)
+    let patience = isHurried ? Window.deleteAgainHurried : Window.deleteAgain
+    let isStale = attempt.deleteAskedAt.map { now - $0 >= patience } ?? true
     return with(isStale && !attempt.isVanishing ? .releasing(attempt, outcome) : .proving(attempt, outcome))
   }
 

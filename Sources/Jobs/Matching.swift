@@ -30,10 +30,10 @@ package enum Matching {
     var lost: [Int]
   }
 
-  /// Applied in their order, the first constraint that an offering loses by is the one that removes it.
+  /// Each constraint on all offerings: who widens one wants to know which other ones still stand in the way.
   private static func removals(_ judged: [Judged], _ constraints: [Constraint]) -> [Ranking.Removal] {
     var counts = constraints.map { _ in 0 }
-    for first in judged.compactMap(\.lost.first) { counts[first] += 1 }
+    for lost in judged.flatMap(\.lost) { counts[lost] += 1 }
     return zip(constraints, counts).map { Ranking.Removal(constraint: $0.name, count: $1) }
   }
 

@@ -1,8 +1,8 @@
 /// The answer to "which offerings will do?": the ones that do, best first, and why the others do not.
 package struct Ranking: Codable, Sendable, Equatable {
   package var candidates: [Offering]
-  /// For each constraint, in the order of the spec's reference, how many offerings it removed from those the constraints
-  /// before it had left over.
+  /// For each constraint, in the order of the spec's reference, how many of all offerings it alone
+  /// removes.
   package var removed: [Removal]
   /// At most three offerings that came nearest: fewest constraints lost, then cheapest.
   package var nearest: [NearMiss]

@@ -47,6 +47,9 @@ package struct Reaper: Sendable {
     package var name: MachineName
     package var verdict: Verdict
 
+    /// Whether `text` is this instance's id, its name, or its job.
+    package func isCalled(_ text: String) -> Bool { [instance.id, instance.name, name.job].contains(text) }
+
     package enum Verdict: Sendable, Equatable {
       case leave(String)
       case take(String)

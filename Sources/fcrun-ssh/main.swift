@@ -3,6 +3,18 @@
 
 import SSH
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+// `fcrun doctor` asks; everything else is asked on stdin.
+if CommandLine.arguments.dropFirst().first == "--version" {
+  print(LibSSH2.version)
+  exit(0)
+}
+
 Confinement.apply()
 let worker = Worker()
 RequestReader.start(worker)

@@ -71,6 +71,7 @@ enum Output {
 enum StandardStream {
   /// A descriptor that the caller closed would be given to the next file or socket: the job's output would go there.
   static func requireAll() {
+    raiseDescriptorLimit()
     while true {
       let descriptor = open("/dev/null", O_RDWR)
       if descriptor > 2 || descriptor < 0 {
@@ -94,6 +95,19 @@ enum StandardStream {
       bytes = bytes.dropFirst(max(count, 0))
     }
     return 0
+  }
+
+  /// Many jobs in one process need many descriptors (rulings 15): what the system allows is taken, within reason.
+  private static func raiseDescriptorLimit() {
+    var limit = rlimit()
+    #if canImport(Glibc)
+      let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    #else
+      let files = RLIMIT_NOFILE
+    #endif
+    guard getrlimit(files, &limit) == 0, limit.rlim_cur < min(limit.rlim_max, 65_536) else { return }
+    limit.rlim_cur = min(limit.rlim_max, 65_536)
+    _ = setrlimit(files, &limit)
   }
 
   /// Ends the process.

@@ -33,13 +33,20 @@ struct SpecOptions: ParsableArguments {
     help: ArgumentHelp("Set a field of the spec, as in resources.num_gpus=8.", valueName: "path=value"))
   var set: [String] = []
 
+  private static func obstacle(to path: String) -> String {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return String(cString: strerror(errno)) }
+    close(descriptor)
+    return "it is a folder"
+  }
+
   /// Everything that can be known without network; all errors at once.
   /// - Throws: ``SpecProblems``, or ``Failure`` when the file cannot be read.
   func plan() throws -> JobPlan {
     let path = spec.hasPrefix("/") ? spec : FileManager.default.currentDirectoryPath + "/" + spec
     guard let bytes = FileManager.default.contents(atPath: path) else {
       throw Failure(
-        status: .usage, message: "\(spec): cannot be read: \(String(cString: strerror(errno)))",
+        status: .usage, message: "\(spec): cannot be read: \(Self.obstacle(to: path))",
         next: "give the path of a job's spec")
     }
     let plan = try JobPlan.make(

@@ -127,7 +127,7 @@ extension Offering {
     #expect(try ids(offerings, "\"gpu_type\": [\"H100\", \"A100\"], \"prefer\": \"listed\"") == ["h2", "h", "a"])
   }
 
-  @Test func eachConstraintCountsWhatItRemovedOfWhatTheOthersLeft() throws {
+  @Test func eachConstraintCountsWhatItAloneRemoves() throws {
     let offerings: [Offering] = [
       .fixture(gpu: "H100", region: "eu"), .fixture(region: "eu"), .fixture(price: "9"),
       .fixture(price: "9", region: "eu"),
@@ -136,8 +136,7 @@ extension Offering {
     let ranking = Matching.rank(
       offerings, for: try resources("\"max_hourly_price\": \"3\", \"region\": \"us-east-1\", \"gpu_type\": \"A100\""))
     #expect(ranking.removed.map(\.constraint) == ["gpu_type", "region", "max_hourly_price", "available"])
-    #expect(ranking.removed.map(\.count) == [1, 2, 1, 1])
-    #expect(ranking.removed.map(\.count).reduce(0, +) == offerings.count)
+    #expect(ranking.removed.map(\.count) == [1, 3, 2, 1])
   }
 
   @Test func theNearestMissesLostFewestConstraintsThenAreCheapest() throws {
@@ -211,7 +210,7 @@ extension Offering {
     let wanted = try resources(
       "\"gpu_type\": [\"H100\", \"A100\"], \"num_gpus\": \"2..\", \"max_hourly_price\": \"3.2\"")
     let ranking = Matching.rank(offerings, for: wanted)
-    #expect(ranking.removed.map(\.count).reduce(ranking.candidates.count, +) == offerings.count)
+    #expect(ranking.removed.allSatisfy { $0.count + ranking.candidates.count <= offerings.count })
     #expect(
       ranking.candidates.allSatisfy {
         $0.available && $0.gpuType != nil && $0.numGPUs ?? 0 >= 2 && $0.hourlyPrice <= wanted.maxHourlyPrice ?? 0

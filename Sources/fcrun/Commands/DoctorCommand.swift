@@ -114,13 +114,23 @@ struct DoctorCommand: AsyncParsableCommand {
         let pair = try KeyRing(environment: Context.environment).choose(among: keys, nil)
         return [
           account,
-          Finding(what: "ssh key", isGood: true, words: "\(pair.key.name) (\(pair.key.id)) by \(pair.privateKey)"),
+          Finding(
+            what: "ssh key", isGood: true, words: "\(pair.key.name) (\(pair.key.id)) by \(pair.privateKey.inWords)"),
         ]
       } catch {
         return [account, Finding(what: "ssh key", isGood: false, words: "\(error)")]
       }
     } catch {
       return [Finding(what: "account", isGood: false, words: "\(error)")]
+    }
+  }
+}
+
+extension Arrangement.PrivateKey {
+  fileprivate var inWords: String {
+    switch self {
+    case .file(let path): path
+    case .agent: "the agent"
     }
   }
 }

@@ -33,6 +33,10 @@ struct ResumeCommand: AsyncParsableCommand {
   @Flag(help: "Print NDJSON events on stdout.")
   var json = false
 
+  /// A detached driver: what the job prints waits for whoever attaches.
+  @Flag(help: .hidden)
+  var unheard = false
+
   func validate() throws {
     guard all != (job != nil) else { throw ValidationError("expected a job, or --all") }
   }
@@ -48,7 +52,7 @@ struct ResumeCommand: AsyncParsableCommand {
     let signals = SignalInbox()
     signals.open(leavingBehind: record.id)
     let cloud = try await Cloud.of(record, home: installation.home)
-    let verdict = try await Drive(installation: installation, form: json ? .json : .text)
+    let verdict = try await Drive(installation: installation, form: unheard ? .told : json ? .json : .text)
       .run(record.id, on: cloud, signals: signals)
     StandardStream.leave(verdict.exitCode)
   }

@@ -42,7 +42,8 @@ struct ReapCommand: AsyncParsableCommand {
     let world = try Drive(installation: installation, form: .quiet).world(
       cloud, console, SignalInbox(), Passphrases.none)
     let reaper = Reaper(world: world, owner: installation.owner)
-    let findings = try await reaper.survey(try request(), standing: installation.standing)
+    let findings = try await reaper.survey(try request(), standing: installation.standing).filter(isMeant)
+    try requireAllNamed(findings)
     let results = try await take(findings, reaper)
     try show(results)
     if results.contains(where: { $0.result == .notProved }) { StandardStream.leave(ExitStatus.stillBilling.rawValue) }
@@ -56,6 +57,18 @@ struct ReapCommand: AsyncParsableCommand {
       return Duration.seconds(seconds)
     }
     return Reaper.Request(named: named, older: age, anyOwner: owner == .any)
+  }
+
+  private func isMeant(_ finding: Reaper.Finding) -> Bool { named.isEmpty || named.contains(where: finding.isCalled) }
+
+  private func requireAllNamed(_ findings: [Reaper.Finding]) throws {
+    let unknown = named.filter { name in !findings.contains { $0.isCalled(name) } }
+    guard unknown.isEmpty else {
+      throw Failure(
+        status: .usage,
+        message: "\(unknown.joined(separator: ", ")) is no living machine of fcrun; nothing was given back",
+        next: "fcrun reap --dry-run")
+    }
   }
 
   private enum Result: String { case left, wouldTake = "would_take", proved = "gone", notProved = "not_proved" }

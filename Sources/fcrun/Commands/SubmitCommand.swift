@@ -82,7 +82,7 @@ struct SubmitCommand: AsyncParsableCommand {
 
   /// A detached driver is `fcrun resume ID` in a session of its own (rulings 11).
   private func detached(_ record: JobRecord, _ installation: Installation) throws {
-    var spawn = Spawn(Executable.own, ["resume", record.id])
+    var spawn = Spawn(Executable.own, ["resume", record.id, "--unheard"])
     spawn.isDetached = true
     let log = installation.folder(of: record.id) + "/driver.log"
     (spawn.stdout, spawn.stderr) = (.null, .appended(to: log))
