@@ -23,6 +23,20 @@ package enum Processes {
   /// Those on a simulated machine.
   package static func on(instance id: String) -> [pid_t] { having("FCRUN_SIM_INSTANCE=\(id)") }
 
+  /// Those that this process started and that have not ended.
+  package static func children(of pid: pid_t) -> [pid_t] { pids().filter { parent(of: $0) == pid } }
+
+  /// Who started it; nil for one that has ended.
+  package static func parent(of pid: pid_t) -> pid_t? {
+    guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/stat") else { return nil }
+    // proc_pid_stat(5): the name in brackets may hold anything; after it come the state and the parent.
+    let fields = String(decoding: data, as: UTF8.self).split(separator: ")").last?.split(separator: " ") ?? []
+    return fields.count > 1 && fields[0] != "Z" ? pid_t(fields[1]) : nil
+  }
+
+  /// Its arguments; empty for one that has ended.
+  package static func commandLine(of pid: pid_t) -> [String] { words(of: pid, "cmdline") }
+
   private static func pids() -> [pid_t] {
     ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { pid_t($0) }.filter {
       $0 != getpid()

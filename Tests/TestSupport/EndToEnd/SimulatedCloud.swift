@@ -29,8 +29,8 @@ package final class SimulatedCloud: Sendable {
       }
       let values = text.split(separator: "\n").map { $0.split(separator: "=", maxSplits: 1)[1] }
       port = Int(values[0].split(separator: ":").last ?? "") ?? 0
-      token = String(values[1].filter { $0 != "'" })
-      privateKey = String(values[2].filter { $0 != "'" })
+      token = unquoted(values[1])
+      privateKey = unquoted(values[2])
     } catch {
       await process.destroy()
       throw error
@@ -82,6 +82,12 @@ package struct Ledger {
   package var ids: [String] { instances.compactMap { $0["id"].text } }
   /// How often each name was asked for.
   package var posts: [Int] { tree["posts"].items.compactMap { $0["count"].int } }
+}
+
+/// A word as the simulator quotes it for a shell.
+private func unquoted(_ word: Substring) -> String {
+  let inner = word.hasPrefix("'") ? word.dropFirst().dropLast() : word
+  return String(inner).replacing(#"'\''"#, with: "'")
 }
 
 private func moment(_ text: String?) -> Date? {
