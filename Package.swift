@@ -111,7 +111,7 @@ let package = Package(
       dependencies: ["CLibSSH2", "Remote", "SSH", "fcrun-ssh"],
       swiftSettings: strict
     ),
-    .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "fcrun"], swiftSettings: strict),
+    .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "TestSupport", "fcrun"], swiftSettings: strict),
     .testTarget(name: "fcrunTests", dependencies: ["fcrun", "fcrun-ssh", "TestSupport"], swiftSettings: strict),
   ]
 )

@@ -238,6 +238,18 @@ extension Attempt {
     machines.flatMap(\.instances).allSatisfy { $0.isProvedGone || $0.goneSince != nil }
   }
 
+  func confirmed(by answers: [DeleteAnswer]) -> Attempt {
+    let seen = answers.filter(\.wasRead).map(\.id)
+    return changing { attempt in
+      for machine in attempt.machines.indices {
+        for place in attempt.machines[machine].instances.indices
+        where seen.contains(attempt.machines[machine].instances[place].id) {
+          attempt.machines[machine].instances[place].wasRead = true
+        }
+      }
+    }
+  }
+
   func reading(_ reads: [InstanceRead], _ listing: Listing, at now: Moment) -> Attempt {
     changing { attempt in
       for index in attempt.machines.indices {

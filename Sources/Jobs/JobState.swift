@@ -190,10 +190,13 @@ package struct DeleteAnswer: Equatable, Sendable {
   package enum How: Equatable, Sendable { case accepted, notFound, refused(String), unknown(String) }
   package var id: String
   package var how: How
+  /// A GET on the way answered 2xx.
+  package var wasRead: Bool
 
-  package init(id: String, how: How) {
+  package init(id: String, how: How, wasRead: Bool = false) {
     self.id = id
     self.how = how
+    self.wasRead = wasRead
   }
 }
 
@@ -522,7 +525,7 @@ extension JobState {
 
 extension JobState {
   private func deleted(_ answers: [DeleteAnswer], in attempt: Attempt, _ outcome: Outcome, at now: Moment) -> JobState {
-    var attempt = attempt
+    var attempt = attempt.confirmed(by: answers)
     attempt.deleteAskedAt = now
     guard answers.allSatisfy(\.isTaken) else { return self }
     return with(outcome.needsSalvage(of: attempt) ? .salvaging(attempt, outcome) : .proving(attempt, outcome))

@@ -109,10 +109,28 @@ extension World {
 
   /// Sends DELETE for every instance that is not proved gone.
   func delete(_ attempt: Attempt) async -> Event {
-    let ids = attempt.unproved
     var answers: [DeleteAnswer] = []
-    for id in ids { answers.append(DeleteAnswer(id: id, how: await delete(id))) }
+    for instance in attempt.unproved {
+      answers.append(instance.wasRead ? await deleteAnswer(instance.id) : await readAndDelete(instance.id))
+    }
     return .deleted(answers)
+  }
+
+  private func deleteAnswer(_ id: String) async -> DeleteAnswer {
+    DeleteAnswer(id: id, how: await delete(id), wasRead: false)
+  }
+
+  /// An id that no GET has confirmed yet is read on the way: a later 404 is then a proof, and not only a lag.
+  private func readAndDelete(_ id: String) async -> DeleteAnswer {
+    guard asksNodesAtOnce else { return await deleteAnswer(id) }
+    async let seen = read(id)
+    let how = await delete(id)
+    let wasRead =
+      switch await seen {
+      case .present, .deleted: true
+      case .notFound, .unknown: false
+      }
+    return DeleteAnswer(id: id, how: how, wasRead: wasRead)
   }
 
   func delete(_ id: String) async -> DeleteAnswer.How {
@@ -128,7 +146,7 @@ extension World {
   /// Reads each instance back, then lists once: the list shows siblings that a second execution of our POST made.
   func verify(_ attempt: Attempt) async -> Event {
     var reads: [InstanceRead] = []
-    for id in attempt.unproved { reads.append(InstanceRead(id: id, how: await read(id))) }
+    for id in attempt.unproved.map(\.id) { reads.append(InstanceRead(id: id, how: await read(id))) }
     return .verified(reads, await list(expecting: attempt.changed(by: reads)))
   }
 
@@ -143,8 +161,8 @@ extension World {
 }
 
 extension Attempt {
-  fileprivate var unproved: [String] {
-    machines.flatMap(\.instances).filter { !$0.isProvedGone }.map(\.id)
+  fileprivate var unproved: [MadeInstance] {
+    machines.flatMap(\.instances).filter { !$0.isProvedGone }
   }
 
   /// What was just read as gone is no canary.

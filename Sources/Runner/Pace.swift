@@ -11,6 +11,8 @@ enum Pace {
   static let mercyForPost = Duration.milliseconds(700)
   /// For what can still be saved after a DELETE.
   static let salvage = Duration.seconds(3)
+  /// The command may still be writing: its logs have no end to wait for.
+  static let salvageOfLogs = Duration.seconds(1)
 
   static func pause(before effect: Effect, in run: Driver.Run, at now: Moment, jitter: Double) -> Duration {
     let tries = run.tries

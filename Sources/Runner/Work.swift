@@ -66,24 +66,30 @@ extension World {
 
   /// After a DELETE that came first: what still comes of logs and outputs is taken, for a short while.
   func salvage(_ attempt: Attempt, for job: JobRecord) async -> Event {
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask { await clock.sleep(for: Pace.salvage) }
-      group.addTask {
+    guard asksNodesAtOnce else {
+      _ = await collect(attempt, for: job)
+      return .salvaged
+    }
+    await within(Pace.salvage) {
+      async let logs: Void = within(Pace.salvageOfLogs) {
         _ = await each(attempt.unended) { machine in
           await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
         }
-        await clock.sleep(for: Pace.salvage)
       }
-      group.addTask {
-        _ = await each(attempt.machines) { machine in
-          let request = collectRequest(on: machine, in: attempt, for: job)
-          return await ask(.collect(request), of: machine, in: attempt, for: job)
-        }
-      }
+      _ = await collect(attempt, for: job)
+      await logs
+    }
+    return .salvaged
+  }
+
+  /// Gives `work` up when `limit` has passed.
+  private func within(_ limit: Duration, _ work: @escaping @Sendable () async -> Void) async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await clock.sleep(for: limit) }
+      group.addTask { await work() }
       await group.next()
       group.cancelAll()
     }
-    return .salvaged
   }
 
   func ask(_ verb: Request.Verb, of machine: Machine, in attempt: Attempt, for job: JobRecord) async

@@ -1,3 +1,4 @@
+import Dispatch
 import ForwardCompute
 import Jobs
 import Remote
@@ -33,6 +34,8 @@ final class Console: Narrator {
 
   private let form: Form
   private let printer: LogPrinter
+  /// A reader of stderr that does not read must not hold up the driver: a machine costs money meanwhile.
+  private let voice = DispatchQueue(label: "console")
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private let progressLine = Mutex(ProgressLine())
 
@@ -59,8 +62,16 @@ final class Console: Narrator {
 
   /// Everything that the job wrote has been handed to its readers.
   func finish(_ record: JobRecord) async {
-    clearProgress()
     await printer.finish(LogFiles.of(record))
+  }
+
+  /// Everything that was told has been handed to its readers.
+  func drain() async {
+    await withCheckedContinuation { continuation in speak { continuation.resume() } }
+  }
+
+  private func speak(_ work: @escaping @Sendable () -> Void) {
+    if case .json = form { printer.inTurn(work) } else { voice.async(execute: work) }
   }
 
   // MARK: - Text
@@ -70,7 +81,7 @@ final class Console: Narrator {
     case .quiet: break
     case .json:
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
-      Self.emit(Self.event(state: record, now))
+      emit(Self.event(state: record, now))
     case .text, .told:
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
       if let line = Narration.line(record, event, at: now) { say(line) }
@@ -79,20 +90,28 @@ final class Console: Narrator {
 
   private func warn(_ text: String, _ job: String) {
     if case .json = form {
-      return Self.emit(.object(of: [("event", .string("warning")), ("job", .string(job)), ("message", .string(text))]))
+      return emit(.object(of: [("event", .string("warning")), ("job", .string(job)), ("message", .string(text))]))
     }
     say("warning: \(text)")
   }
 
   func say(_ text: String) {
-    clearProgress()
-    _ = StandardStream.write("fcrun: \(Excerpt.escaped(text))\n", to: STDERR_FILENO)
+    speak { [self] in
+      clearProgress()
+      _ = StandardStream.write("fcrun: \(Excerpt.escaped(text))\n", to: STDERR_FILENO)
+    }
+  }
+
+  private func emit(_ event: JSONValue) {
+    speak { Self.emit(event) }
   }
 
   private func show(_ progress: Progress, _ verb: String) {
     guard case .text = form, isTerminal else { return }
-    let line = progressLine.withLock { $0.text(progress, verb) }
-    _ = StandardStream.write("\r\u{1B}[K\(line)", to: STDERR_FILENO)
+    speak { [self] in
+      let line = progressLine.withLock { $0.text(progress, verb) }
+      _ = StandardStream.write("\r\u{1B}[K\(line)", to: STDERR_FILENO)
+    }
   }
 
   private func clearProgress() {
@@ -130,7 +149,7 @@ extension Console {
   /// The last event: it says whose the exit code is.
   func emitEnd(_ verdict: Verdict, at now: Moment) {
     guard case .json = form else { return }
-    Self.emit(
+    emit(
       .object(of: [
         ("event", .string("finished")), ("job", .string(verdict.record.id)),
         ("source", .string(verdict.isOfJob ? "job" : "fcrun")), ("exit_code", .integer(Int(verdict.exitCode))),

@@ -38,6 +38,7 @@ struct Drive: Sendable {
     await console.finish(verdict.record)
     console.emitEnd(verdict, at: world.clock.now())
     report(verdict, console, at: world.clock.now())
+    await console.drain()
     return verdict
   }
 
@@ -124,7 +125,7 @@ extension SignalInbox {
   /// Signals of a process that drives `id`: the second leaves at once, with the command that finishes the work.
   func open(leavingBehind id: String) {
     open { _ in
-      _ = StandardStream.write(
+      StandardStream.writeIfHeard(
         "\nfcrun: left at once; a machine may still cost money; finish with: fcrun resume \(id)\n", to: STDERR_FILENO)
       _exit(ExitStatus.stillBilling.rawValue)
     }

@@ -51,6 +51,9 @@ final class LogPrinter: Sendable {
     queue.async { [self] in printNew(of: file) }
   }
 
+  /// Does `work` in the order of what is printed.
+  func inTurn(_ work: @escaping @Sendable () -> Void) { queue.async(execute: work) }
+
   /// Waits until everything that is in `files` has been printed.
   func finish(_ files: [LogFile]) async {
     for file in files { grew(file) }

@@ -110,6 +110,12 @@ enum StandardStream {
     _ = setrlimit(files, &limit)
   }
 
+  /// Writes a last line, unless that would wait for a reader.
+  static func writeIfHeard(_ text: String, to descriptor: Int32) {
+    var wish = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    if poll(&wish, 1, 0) > 0 { _ = write(text, to: descriptor) }
+  }
+
   /// Ends the process.
   static func leave(_ code: Int32) -> Never {
     exit(code)

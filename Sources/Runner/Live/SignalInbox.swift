@@ -15,6 +15,7 @@ package final class SignalInbox: Sendable {
   private struct Box {
     var pending: Signal?
     var first: Signal?
+    var firstAt: ContinuousClock.Instant?
     var waiter: CheckedContinuation<Signal?, Never>?
     var sources: [any DispatchSourceSignal] = []
     var leave: (@Sendable (Signal) -> Never)?
@@ -76,11 +77,17 @@ package final class SignalInbox: Sendable {
     }
   }
 
+  /// timeout(1), a terminal with a wrapper that forwards signals and many a CI runner signal twice: that is one signal.
+  private static let echo = Duration.milliseconds(500)
+
   private func took(_ signal: Signal) {
-    let isSecond = box.withLock { $0.value.first != nil }
+    let age = box.withLock { $0.value.firstAt.map { .now - $0 } }
+    if let age, age < Self.echo { return }
+    let isSecond = age != nil
     if isSecond, let leave = box.withLock({ $0.value.leave }) { leave(signal) }
     box.withLock {
-      $0.value.first = signal
+      $0.value.first = $0.value.first ?? signal
+      $0.value.firstAt = $0.value.firstAt ?? .now
       if $0.value.waiter == nil { $0.value.pending = signal }
     }
     takeWaiter()?.resume(returning: signal)

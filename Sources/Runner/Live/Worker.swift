@@ -86,7 +86,7 @@ extension Worker {
   /// Asks, and waits for the event that ends the request.
   ///
   /// The worker is killed when no event of the request comes for `silence`, and when a cancelled request does not end
-  /// within two seconds.
+  /// soon: after a signal a DELETE waits for it.
   func ask(
     _ verb: Request.Verb, silence: Duration?, watching: @escaping @Sendable (WorkerEvent.Kind) -> Void
   ) async -> WorkerEvent.Kind {
@@ -110,6 +110,8 @@ extension Worker {
     }
   }
 
+  private static let patience = Duration.milliseconds(500)
+
   private func note(_ pending: Pending, as id: Int) -> Bool {
     state.withLock { state in
       if !state.isOver { state.open[id] = pending }
@@ -120,7 +122,7 @@ extension Worker {
   private func giveUp(_ id: Int) {
     send(Request(id: 0, verb: .cancel(Cancel(request: id))))
     Task.detached {
-      try? await Task.sleep(for: .seconds(2))
+      try? await Task.sleep(for: Self.patience)
       if self.state.withLock({ $0.open[id] != nil }) { self.kill() }
     }
   }

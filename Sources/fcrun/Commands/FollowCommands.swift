@@ -180,7 +180,9 @@ struct FetchCommand: AsyncParsableCommand {
     let console = Console(.text, folder: installation.folder(of: record.id))
     let world = try drive.world(cloud, console, SignalInbox(), Passphrases(for: record.arrangement.key))
     switch await world.fetch(attempt, for: record) {
-    case .collected(let missing) where missing.isEmpty: console.say("outputs are in \(record.context.plan.root)")
+    case .collected(let missing) where missing.isEmpty:
+      console.say("outputs are in \(record.context.plan.root)")
+      await console.drain()
     case .collected(let missing):
       throw Failure(status: .failed, message: "these outputs are not there: \(missing.joined(separator: ", "))")
     case let event: throw Failure(status: .machineLost, message: "the outputs could not be fetched: \(event)")
