@@ -76,6 +76,23 @@ struct SignalTests {
     }
   }
 
+  @Test("Two signals 30 ms apart are one signal")
+  func quicklyRepeatedSignal() async throws {
+    try await Bench.run { bench in
+      let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
+      try await eventually("the job has written", within: 30, else: { submit.err }) {
+        submit.stdout.isEmpty ? nil : true
+      }
+      submit.signal(15)
+      // Long enough for the kernel to deliver two, far too short for a person.
+      try await Task.sleep(for: .milliseconds(30))
+      submit.signal(15)
+      let ended = try await submit.end(within: 15)
+      #expect(ended.code == 143, "\(ended.err)")
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
   @Test("A release that is not proved ten seconds after an interrupt is 75, and resume finishes it")
   func unprovedRelease() async throws {
     try await Bench.run(["delete_refused=true"], load: .waiting) { bench in
