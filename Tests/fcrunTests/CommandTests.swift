@@ -287,6 +287,30 @@ struct CommandTests {
     }
   }
 
+  @Test(
+    "A reader that does not read does not hold up the release, and gets everything once it does",
+    arguments: ["", "2>&1", "--json"])
+  func stalledReader(_ form: String) async throws {
+    try await Bench.run { bench in
+      let spec = try bench.spec([
+        "command": "head -c 500000 /dev/zero; head -c 500000 /dev/zero >&2; exit 3", "envs": ["A": "b"],
+      ])
+      // The reader begins when the test lets it.
+      let script =
+        "{ \"$FCRUN\" submit \(spec) \(form); echo $? > code; } | { until [ -f go ]; do sleep 0.05; done; wc -c; }"
+      let shell = try bench.start(program: "/bin/sh", ["-c", script], env: ["FCRUN": Binaries.fcrun])
+      try await eventually("the machine is given back while nobody reads", within: 30, else: { shell.err }) {
+        let ledger = try bench.cloud.ledger()
+        return ledger.instances.count == 1 && ledger.live == 0 ? true : nil
+      }
+      try bench.write("go", "")
+      let ended = try await shell.end(within: 30)
+      #expect(bench.text("code") == "3\n")
+      let count = Int(ended.out.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+      #expect(count >= (form == "" ? 500_000 : 1_000_000), "\(count) bytes came through")
+    }
+  }
+
   // MARK: Money and time
 
   @Test("max_cost ends a run with 124")

@@ -111,6 +111,47 @@ struct ConnectionTests {
     }
   }
 
+  @Test("A machine that hangs in the middle of everything does not hold up Ctrl-C: DELETE within a second, 130")
+  func frozenMachine() async throws {
+    try await Bench.run { bench in
+      let submit = try await begin(bench, ["command": Self.tick + "; sleep 100", "outputs": ["out"]])
+      let sshd = Processes.mentioning(bench.cloud.state + "/machines").filter {
+        Processes.parent(of: $0) == bench.cloud.process.pid
+      }
+      let frozen = sshd + sshd.flatMap { Processes.children(of: $0) }
+      #expect(frozen.count > 1)
+      for process in frozen { kill(process, SIGSTOP) }
+      // The next connection is accepted by the kernel and never greeted.
+      for worker in Processes.children(of: submit.pid) { kill(worker, SIGKILL) }
+      let sent = Date()
+      submit.signal(SIGINT)
+      let ended = try await submit.end(within: 15)
+      #expect(Date().timeIntervalSince(sent) < 10)
+      #expect(ended.code == 130, "\(ended.err)")
+      let delete = try #require(try bench.cloud.requests().first { $0.method == "DELETE" })
+      #expect(delete.time.timeIntervalSince(sent) < 1)
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test("A machine that hangs for a moment goes on where it was")
+  func frozenForAMoment() async throws {
+    try await Bench.run { bench in
+      let submit = try await begin(bench, ticker(bench))
+      let sshd = Processes.mentioning(bench.cloud.state + "/machines").filter {
+        Processes.parent(of: $0) == bench.cloud.process.pid
+      }
+      let frozen = sshd + sshd.flatMap { Processes.children(of: $0) }
+      for process in frozen { kill(process, SIGSTOP) }
+      let log = "\(bench.cloud.state)/machines"
+      try await eventually("the command has ended on the machine", within: 20) {
+        FileManager.default.subpaths(atPath: log)?.contains { $0.hasSuffix("/exit") } == true ? true : nil
+      }
+      for process in frozen { kill(process, SIGCONT) }
+      try await checkWhole(try await submit.end(), bench)
+    }
+  }
+
   @Test("Ctrl-C on a terminal reaches the whole process group: DELETE within a second, 130, the log kept")
   func groupInterrupted() async throws {
     try await Bench.run { bench in

@@ -45,9 +45,11 @@ struct SignalTests {
     try await Bench.run(["delete_refused=true"]) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
       try await eventually("the job has written", else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
+      let first = Date()
       submit.signal(2)
-      try await eventually("DELETE was sent") {
-        try bench.cloud.requests().contains { $0.method == "DELETE" } ? true : nil
+      try await eventually("DELETE was sent, and a person has pressed it again") {
+        let isSent = try bench.cloud.requests().contains { $0.method == "DELETE" }
+        return isSent && Date().timeIntervalSince(first) > 1 ? true : nil
       }
       let second = Date()
       submit.signal(2)
@@ -58,6 +60,35 @@ struct SignalTests {
       #expect(ended.err.contains("fcrun resume \(id)"), "\(ended.err)")
       try bench.cloud.turn(#"{"delete_refused": false}"#)
       #expect(try await bench.fcrun("resume", id).code == 130)
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test(
+    "timeout(1), which signals twice at the same moment, is one signal: the machine is given back",
+    arguments: ["TERM", "INT"])
+  func doubledSignal(_ name: String) async throws {
+    try await Bench.run { bench in
+      let spec = try bench.spec(["command": "echo begun; sleep 100"])
+      let ended = try await bench.shell("timeout --preserve-status -s \(name) 3 \"$FCRUN\" submit \(spec)")
+      #expect(ended.code == (name == "TERM" ? 143 : 130), "\(ended.err)")
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test("Two signals 30 ms apart are one signal")
+  func quicklyRepeatedSignal() async throws {
+    try await Bench.run { bench in
+      let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
+      try await eventually("the job has written", within: 30, else: { submit.err }) {
+        submit.stdout.isEmpty ? nil : true
+      }
+      submit.signal(15)
+      // Long enough for the kernel to deliver two, far too short for a person.
+      try await Task.sleep(for: .milliseconds(30))
+      submit.signal(15)
+      let ended = try await submit.end(within: 15)
+      #expect(ended.code == 143, "\(ended.err)")
       #expect(try bench.cloud.ledger().live == 0)
     }
   }
