@@ -17,7 +17,8 @@ package final class SimulatedCloud: Sendable {
     state = folder + "/cloud"
     let seed = seed ?? UInt64.random(in: 1 ... .max)
     let arguments =
-      ["sim", "--state", state, "--boot-time", bootTime, "--seed", "\(seed)"] + knobs.flatMap { ["--knob", $0] }
+      ["sim", "--state", state, "--boot-time", bootTime, "--seed", "\(seed)", "--idle-exit", "300"]
+      + knobs.flatMap { ["--knob", $0] }
     let process = try ChildProcess(
       Binaries.fcrun, arguments, environment: environment, folder: folder, stem: folder + "/sim")
     self.process = process
