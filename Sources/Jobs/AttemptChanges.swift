@@ -60,6 +60,9 @@ extension Attempt {
   /// After a crash or a cut nobody can say that a POST has not left.
   var maybeSent: Attempt {
     changing { attempt in
+      if attempt.machines.contains(where: { $0.post == .unsent }) {
+        attempt.postTrouble = attempt.postTrouble ?? "nobody heard the answer to the request"
+      }
       for index in attempt.machines.indices where attempt.machines[index].post == .unsent {
         attempt.machines[index].post = .unknown
       }

@@ -50,6 +50,8 @@ package struct Reaper: Sendable {
     /// Whether `text` is this instance's id, its name, or its job.
     package func isCalled(_ text: String) -> Bool { [instance.id, instance.name, name.job].contains(text) }
 
+    package var isToBeTaken: Bool { if case .take = verdict { true } else { false } }
+
     package enum Verdict: Sendable, Equatable {
       case leave(String)
       case take(String)

@@ -69,6 +69,7 @@ struct ResumeCommand: AsyncParsableCommand {
       }
       return await group.reduce(into: []) { $0.append($1) }
     }
+    if let cloud = try? Cloud.remote() { await LateMachines(installation: installation, cloud: cloud).giveBack() }
     StandardStream.leave(Self.worst(codes))
   }
 

@@ -76,7 +76,9 @@ struct SubmitCommand: AsyncParsableCommand {
     signals.open(leavingBehind: record.id)
     let form = json ? Console.Form.json : .text
     if !json { _ = StandardStream.write("fcrun: job \(record.id) (\(record.name))\n", to: STDERR_FILENO) }
+    async let late: Void = LateMachines(installation: installation, cloud: cloud).giveBack()
     let verdict = try await Drive(installation: installation, form: form).run(record.id, on: cloud, signals: signals)
+    await late
     StandardStream.leave(verdict.exitCode)
   }
 

@@ -1,0 +1,39 @@
+import ForwardCompute
+import Jobs
+import Runner
+import Store
+
+/// Machines that appear under a name whose POST was given up: the cloud may execute one late.
+struct LateMachines: Sendable {
+  let installation: Installation
+  let cloud: Cloud
+
+  /// One list where a name is under watch, none where none is; what has appeared is given back and told.
+  ///
+  /// Never an error: the job that was asked for goes on, and the next start looks again.
+  func giveBack() async {
+    guard let names = try? watched(), !names.isEmpty, let reaper = try? reaper() else { return }
+    let request = Reaper.Request(named: names, older: nil, anyOwner: false)
+    guard let findings = try? await reaper.survey(request, standing: installation.standing) else { return }
+    for finding in findings where finding.isToBeTaken {
+      let isGone = (try? await reaper.take(finding)) ?? false
+      Report.warn(
+        "\(finding.instance.id) appeared late under \(finding.instance.name): "
+          + (isGone ? "given back and proved gone" : "NOT PROVED GONE; try: fcrun reap \(finding.instance.id)"))
+    }
+  }
+
+  /// Names of jobs that are over, of this account.
+  private func watched() throws -> [String] {
+    try installation.store.watchedNames(at: LiveClock().now())
+      .filter { $0.accountFingerprint == cloud.account.fingerprint && installation.standing($0.job) == .over }
+      .map(\.name)
+  }
+
+  private func reaper() throws -> Reaper {
+    let drive = Drive(installation: installation, form: .quiet)
+    let console = Console(.quiet, folder: installation.home)
+    return Reaper(
+      world: try drive.world(cloud, console, SignalInbox(), Passphrases.none), owner: installation.owner)
+  }
+}
