@@ -341,6 +341,9 @@ extension Outcome {
   /// When the API said to come back.
   package var retryAt: Moment? { if case .rateLimited(_, let moment) = self { moment } else { nil } }
 
+  /// fcrun itself failed, the machine did not.
+  var isOurs: Bool { if case .failed = self { true } else { false } }
+
   var isHurried: Bool { if case .interrupted = self { true } else { false } }
 
   static func unreached(_ why: String) -> Outcome {

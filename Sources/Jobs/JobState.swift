@@ -343,6 +343,8 @@ extension JobState {
     case .stopping(let attempt, let reason), .collecting(let attempt, let reason):
       with(.releasing(attempt, reason.isSuccess ? outcome : reason))
     case .creating(let attempt): with(.releasing(attempt.maybeSent, outcome))
+    // What fcrun could not do with the log says nothing about the outputs: they are still fetched.
+    case .running(let attempt) where outcome.isOurs: with(.stopping(attempt.ending(at: now), outcome))
     case .settling(let attempt), .pricing(let attempt), .booting(let attempt), .connecting(let attempt),
       .uploading(let attempt), .launching(let attempt), .running(let attempt):
       with(.releasing(attempt, outcome))

@@ -40,14 +40,19 @@ extension World {
 
   func stop(_ attempt: Attempt, for job: JobRecord) async -> Event {
     let answers = await each(attempt.unended) { machine in
-      let stop = Stop(control: job.control(of: attempt), grace: Double(job.context.plan.limits.killGrace))
-      let stopped = await ask(.stop(stop), of: machine, in: attempt, for: job)
-      guard case .status = stopped else { return (machine.node, stopped) }
-      return (
-        machine.node, await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
-      )
+      (machine.node, await stopAndFollow(machine, in: attempt, for: job))
     }
     return answers.map(\.1).firstFailure ?? .stopped(answers.compactMap { NodeEnd(node: $0.0, $0.1) })
+  }
+
+  /// Ends the command and takes the rest of its log; where that has no room here, the end is all that is taken.
+  private func stopAndFollow(_ machine: Machine, in attempt: Attempt, for job: JobRecord) async -> WorkerEvent.Kind {
+    let stop = Stop(control: job.control(of: attempt), grace: Double(job.context.plan.limits.killGrace))
+    let stopped = await ask(.stop(stop), of: machine, in: attempt, for: job)
+    guard case .status = stopped else { return stopped }
+    let followed = await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
+    if case .failed(let failure) = followed, failure.kind == .local { return stopped }
+    return followed
   }
 
   /// Outputs of every node; those of node 0 land where the spec says, the others' beside them in `node-<rank>/`.

@@ -138,6 +138,7 @@ struct Prepared {
   func record(on cloud: Cloud, owner: String, at now: Moment) async throws -> JobRecord {
     let keys = try await cloud.client.sshKeys()
     let pair = try KeyChoosing.choose(among: keys, plan, cloud)
+    try KeyChoosing.requireUsable(pair.key)
     let context = JobContext(id: RandomName.make(16), owner: owner, plan: plan)
     let arrangement = Arrangement(
       baseURL: cloud.account.baseURL, isLocal: cloud.account.isLocal, accountFingerprint: cloud.account.fingerprint,
@@ -149,6 +150,18 @@ struct Prepared {
 }
 
 private enum KeyChoosing {
+  /// An RSA key needs a libssh2 that can sign with SHA-2: known before a machine is rented.
+  static func requireUsable(_ key: SSHKey) throws {
+    guard key.publicKey.hasPrefix("ssh-rsa"), let version = WorkerVersion.ask(try Executable.worker()) else { return }
+    let numbers = version.split(separator: ".").compactMap { Int($0.prefix { $0.isNumber }) }
+    guard numbers.lexicographicallyPrecedes([1, 11]) else { return }
+    throw Failure(
+      status: .notConfigured,
+      message:
+        "\(key.name) (\(key.id)) is an RSA key, and libssh2 \(version) cannot sign with RSA as sshd asks for today",
+      next: "register an ed25519 key, or install libssh2 1.11 or newer")
+  }
+
   static func choose(
     among keys: [SSHKey], _ plan: JobPlan, _ cloud: Cloud
   ) throws -> (key: SSHKey, privateKey: Arrangement.PrivateKey) {
