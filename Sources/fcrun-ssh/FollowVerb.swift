@@ -106,29 +106,51 @@ final class FollowVerb {
   private func observe(_ logs: LogPair) async throws -> JobStatus {
     let remote = try await Conversation.start(Script.observe, [verb.control], on: session)
     defer { remote.close() }
-    // What was local at the last beat must be there at this one: a log only grows.
-    var settled = (stdout: logs.stdout.position, stderr: logs.stderr.position)
+    var growth = Growth(logs)
     var status: JobStatus?
     while let line = try await remote.answerLine() {
       let text = String(decoding: line, as: UTF8.self)
       let words = text.split(separator: " ")
       switch words.first {
       case "beat", "sizes":
+        let isFinal = words.first == "sizes"
         let sizes = (stdout: words.count > 1 ? Int(words[1]) ?? 0 : 0, stderr: words.count > 2 ? Int(words[2]) ?? 0 : 0)
-        guard sizes.stdout >= settled.stdout, sizes.stderr >= settled.stderr else {
-          throw Failure(
-            kind: .integrity,
-            message:
-              "the logs on the machine are shorter (\(sizes.stdout), \(sizes.stderr) bytes) than what was already "
-              + "received (\(settled.stdout), \(settled.stderr)); they were cut or replaced")
-        }
-        settled = (logs.stdout.position, logs.stderr.position)
-        if words.first == "sizes" { goal = sizes }
+        try growth.check(sizes, isFinal: isFinal, against: logs)
+        if isFinal { goal = sizes }
       default: status = JobStatus(report: text) ?? status
       }
     }
     guard let status else { throw Failure(kind: .remote, message: "the machine did not say how the command stands") }
     return status
+  }
+
+  /// A log only grows: what was local at one beat must be on the machine at a later one.
+  ///
+  /// Beats may have waited in the channel while bytes were taken from the other one, so that one of them is older than
+  /// what it is held against: only shrinking that lasts is believed. The final sizes are believed at once.
+  private struct Growth {
+    private static let patience: Duration = .seconds(15)
+    private var settled: (stdout: Int, stderr: Int)
+    private var suspectedAt: ContinuousClock.Instant?
+
+    @SSHLoop
+    init(_ logs: LogPair) { settled = (logs.stdout.position, logs.stderr.position) }
+
+    @SSHLoop
+    mutating func check(_ sizes: (stdout: Int, stderr: Int), isFinal: Bool, against logs: LogPair) throws {
+      guard sizes.stdout < settled.stdout || sizes.stderr < settled.stderr else {
+        settled = (logs.stdout.position, logs.stderr.position)
+        suspectedAt = nil
+        return
+      }
+      let since = suspectedAt ?? .now
+      suspectedAt = since
+      guard isFinal || .now - since >= Self.patience else { return }
+      throw Failure(
+        kind: .integrity,
+        message: "the logs on the machine are shorter (\(sizes.stdout), \(sizes.stderr) bytes) than what was already "
+          + "received (\(settled.stdout), \(settled.stderr)); they were cut or replaced")
+    }
   }
 
   /// Waits for the last bytes, and compares with the record.

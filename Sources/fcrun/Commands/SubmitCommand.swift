@@ -75,7 +75,7 @@ struct SubmitCommand: AsyncParsableCommand {
   ) async throws {
     signals.open(leavingBehind: record.id)
     let form = json ? Console.Form.json : .text
-    if !json { _ = StandardStream.write("fcrun: job \(record.id) (\(record.name))\n", to: STDERR_FILENO) }
+    tellID(of: record)
     async let late: Void = LateMachines(installation: installation, cloud: cloud).giveBack()
     let verdict = try await Drive(installation: installation, form: form).run(record.id, on: cloud, signals: signals)
     await late
@@ -89,10 +89,16 @@ struct SubmitCommand: AsyncParsableCommand {
     let log = installation.folder(of: record.id) + "/driver.log"
     (spawn.stdout, spawn.stderr) = (.null, .appended(to: log))
     _ = try spawn.start()
+    if json { tellID(of: record) } else { try Output.print(record.id + "\n") }
+  }
+
+  /// First of all: whoever loses this process needs it.
+  private func tellID(of record: JobRecord) {
     if json {
-      Console.emit(.object(of: [("event", .string("submitted")), ("job", .string(record.id))]))
+      Console.emit(
+        .object(of: [("event", .string("submitted")), ("job", .string(record.id)), ("name", .string(record.name))]))
     } else {
-      try Output.print(record.id + "\n")
+      _ = StandardStream.write("fcrun: job \(record.id) (\(record.name))\n", to: STDERR_FILENO)
     }
   }
 
