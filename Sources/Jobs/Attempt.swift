@@ -131,8 +131,6 @@ package struct PastAttempt: Codable, Equatable, Sendable {
   package var sentAt: Moment
   package var releasedAt: Moment
   package var outcome: Outcome
-  /// No answer said for certain what became of a POST: a machine may still appear under its name.
-  package var isUncertain: Bool
 
   package init(_ attempt: Attempt, outcome: Outcome, releasedAt: Moment) {
     number = attempt.number
@@ -142,6 +140,5 @@ package struct PastAttempt: Codable, Equatable, Sendable {
     sentAt = attempt.sentAt
     self.releasedAt = releasedAt
     self.outcome = outcome
-    isUncertain = attempt.postTrouble != nil
   }
 }

@@ -341,6 +341,15 @@ extension Outcome {
   /// When the API said to come back.
   package var retryAt: Moment? { if case .rateLimited(_, let moment) = self { moment } else { nil } }
 
+  /// The user asked for an end of the cost, whatever `teardown` says.
+  var endsPaying: Bool {
+    switch self {
+    case .cancelled, .interrupted, .outOfBudget: true
+    case .exited, .noCapacity, .bootFailed, .lost, .unauthorized, .rateLimited, .notConfigured, .outOfTime, .failed:
+      false
+    }
+  }
+
   /// fcrun itself failed, the machine did not.
   var isOurs: Bool { if case .failed = self { true } else { false } }
 

@@ -517,9 +517,9 @@ extension JobState {
       case .onSuccess: !outcome.isSuccess
       case .never: true
       }
+    let isRetried = isRetried(outcome, after: past.count(where: \.counts) + 1, in: context.plan.retry)
     return with(
-      keeps && !isRetried(outcome, after: past.count(where: \.counts) + 1, in: context.plan.retry)
-        ? .finished(outcome, kept: attempt) : .releasing(attempt, outcome))
+      keeps && !isRetried && !outcome.endsPaying ? .finished(outcome, kept: attempt) : .releasing(attempt, outcome))
   }
 }
 

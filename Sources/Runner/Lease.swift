@@ -17,11 +17,20 @@ package final class Lease: Sendable {
   package init?(folder: String) {
     descriptor = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { return nil }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    guard Self.lock(descriptor) else {
       close(descriptor)
       return nil
     }
     writeOwner()
+  }
+
+  /// Who only looks holds the lock for a moment (``isHeld(folder:)``): that is waited for, an owner is not.
+  private static func lock(_ descriptor: Int32) -> Bool {
+    for _ in 0..<40 {
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+      usleep(5_000)
+    }
+    return false
   }
 
   deinit { close(descriptor) }
@@ -41,7 +50,8 @@ package final class Lease: Sendable {
     let file = open(folder + "/lock", O_RDWR | O_CLOEXEC)
     guard file >= 0 else { return false }
     defer { close(file) }
-    return flock(file, LOCK_EX | LOCK_NB) != 0
+    // Shared: those who look are not in each other's way.
+    return flock(file, LOCK_SH | LOCK_NB) != 0
   }
 
   private func writeOwner() {

@@ -116,12 +116,11 @@ extension JobStore {
 
   /// The result of the last effect and, with the new state, the intent of the next: one durable transaction.
   ///
-  /// A state that is about to POST puts its names under watch in the same transaction; the names of an attempt whose POSTs
-  /// were all answered for certain leave it when its machines are proved gone.
+  /// A state that is about to POST puts its names under watch in the same transaction, for ``Window/watch``: a POST may be
+  /// executed late, or twice, whatever was answered.
   /// - Throws: ``StoreError/fenced(_:)`` when another process has claimed the job.
   package func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
     let watched = job.namesAboutToBePosted
-    let certain = job.state.past.filter { !$0.isUncertain }.flatMap(\.names)
     try write { db in
       try db.execute(
         sql: "UPDATE jobs SET state = ?, phase = ?, updated_at = ? WHERE id = ? AND epoch = ?",
@@ -133,7 +132,6 @@ extension JobStore {
           sql: "INSERT OR IGNORE INTO watched (name, job, account, until) VALUES (?, ?, ?, ?)",
           arguments: [name, job.id, job.arrangement.accountFingerprint, (now + Window.watch).milliseconds])
       }
-      for name in certain { try db.execute(sql: "DELETE FROM watched WHERE name = ?", arguments: [name]) }
     }
   }
 

@@ -3,7 +3,7 @@ import Jobs
 import Runner
 import Store
 
-/// Machines that appear under a name whose POST was given up: the cloud may execute one late.
+/// Machines that appear under a name of a job that is over: the cloud may execute a POST late, or twice.
 struct LateMachines: Sendable {
   let installation: Installation
   let cloud: Cloud

@@ -14,18 +14,25 @@ struct Watch: Sendable {
   let installation: Installation
   let printer: LogPrinter?
 
+  private static let looksWithoutDriver = 4
+
   /// How often files are looked at; the store every few times.
   private static let glance = Duration.milliseconds(50)
 
   /// Until the job is finished, or nobody drives it any more.
   func untilOver(_ id: String) async throws -> JobRecord {
     var glances = 0
+    var idle = 0
     while true {
       let isLookDue = glances % 6 == 0
       let isDriven = !isLookDue || installation.isDriven(id)
       let record = isLookDue ? try installation.store.job(id) : nil
       if let record { grew(record) }
-      if let record, record.isOver || !isDriven { return try await last(record) }
+      if let record {
+        // One driver may follow another: only who finds nobody again and again concludes that there is none.
+        idle = isDriven ? 0 : idle + 1
+        if record.isFinished || idle >= Self.looksWithoutDriver { return try await last(record) }
+      }
       glances += 1
       try await Task.sleep(for: Self.glance)
     }

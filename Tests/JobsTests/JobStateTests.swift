@@ -72,6 +72,16 @@ import Testing
     #expect(absent.word == "finished")
   }
 
+  @Test(arguments: [Outcome.cancelled, .outOfBudget("spent")])
+  func whatTheUserWantsToEndIsNotKept(outcome: Outcome) throws {
+    var context = StateTable.context
+    context.plan.teardown = .never
+    let collecting = JobState(phase: .collecting(StateTable.attempt { _ in }, outcome))
+    #expect(try collecting.after(.collected(missing: []), in: context, at: StateTable.now).word == "releasing")
+    let failed = JobState(phase: .collecting(StateTable.attempt { _ in }, .outOfTime("late")))
+    #expect(try failed.after(.collected(missing: []), in: context, at: StateTable.now).word == "kept")
+  }
+
   @Test func anUnreadableListProvesNothing() throws {
     let unreadable = Event.verified([InstanceRead(id: "i-1", how: .notFound)], .unreadable("HTML"))
     var state = proving()

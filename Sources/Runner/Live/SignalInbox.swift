@@ -78,7 +78,7 @@ package final class SignalInbox: Sendable {
   }
 
   /// timeout(1), a terminal with a wrapper that forwards signals and many a CI runner signal twice: that is one signal.
-  private static let echo = Duration.milliseconds(500)
+  private static let echo = Duration.milliseconds(200)
 
   private func took(_ signal: Signal) {
     let age = box.withLock { $0.value.firstAt.map { .now - $0 } }

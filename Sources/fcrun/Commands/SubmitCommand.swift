@@ -89,7 +89,13 @@ struct SubmitCommand: AsyncParsableCommand {
     let log = installation.folder(of: record.id) + "/driver.log"
     (spawn.stdout, spawn.stderr) = (.null, .appended(to: log))
     _ = try spawn.start()
+    waitForDriver(of: record.id, installation)
     if json { tellID(of: record) } else { try Output.print(record.id + "\n") }
+  }
+
+  /// Whoever gets the id may look at the job at once: it is driven by then, or its driver has failed.
+  private func waitForDriver(of id: String, _ installation: Installation) {
+    for _ in 0..<500 where !installation.isDriven(id) { usleep(10_000) }
   }
 
   /// First of all: whoever loses this process needs it.
