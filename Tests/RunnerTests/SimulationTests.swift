@@ -1,4 +1,5 @@
 import Jobs
+import Simulator
 import Store
 import Testing
 
@@ -25,6 +26,26 @@ import Testing
     _ = await other.run()
     #expect(one.kernel.trace == other.kernel.trace)
     #expect(!one.kernel.trace.isEmpty)
+  }
+
+  /// Every call of a port, and so every commit of the journal: the process dies there, before or after the effect.
+  @Test(arguments: [false, true])
+  func aCrashAtAnyCallOfACalmJobChangesNothing(withEffect: Bool) async throws {
+    var whole = Scenario(calm: 5)
+    #expect(await whole.run(dyingAt: nil, withEffect: false).isEmpty)
+    let (calls, outcome) = (whole.kernel.calls, whole.kernel.durable?.state.outcome)
+    #expect(calls > 20)
+    for call in 1...calls {
+      var scenario = Scenario(calm: 5)
+      let violations = await scenario.run(dyingAt: call, withEffect: withEffect)
+      #expect(violations.isEmpty, "dying at call \(call): \(violations)")
+      let state = try #require(scenario.kernel.durable?.state)
+      #expect(
+        state.outcome?.isOfJob == true && outcome?.isOfJob == true,
+        "dying at call \(call): \(state.outcome?.sentence ?? "")")
+      #expect(scenario.kernel.hosts.values.flatMap(\.starts.values).reduce(0, +) == 1, "dying at call \(call)")
+      #expect(scenario.kernel.cloud.ledger().count == 1, "dying at call \(call)")
+    }
   }
 
   @Test func seedsReachCrashesAndEveryWayOut() async {

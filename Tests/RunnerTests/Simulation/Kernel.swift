@@ -22,6 +22,8 @@ final class Kernel: @unchecked Sendable {
   var isTurning: Bool { waits > 20_000 }
   /// The call at which the present process dies; it may have had its effect then.
   var dyingCall: Int?
+  /// Whether that call still had its effect; nil: the seed decides.
+  var dyingEffect: Bool?
   var isDead = false
 
   /// No port may take longer than this: somebody has given up.
@@ -61,7 +63,7 @@ final class Kernel: @unchecked Sendable {
     calls += 1
     guard calls == dyingCall else { return effect() }
     isDead = true
-    let hadEffect = fraction() < 0.5
+    let hadEffect = dyingEffect ?? (fraction() < 0.5)
     note("CRASH in \(name), \(hadEffect ? "after" : "before") its effect")
     if hadEffect { _ = effect() }
     return nil

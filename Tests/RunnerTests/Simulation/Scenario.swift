@@ -32,6 +32,33 @@ struct Scenario {
     if dice.happens(0.1) { kernel.cancelAt = kernel.now + .milliseconds(Int64(dice.number(0, 400_000))) }
   }
 
+  /// A friendly world, in which nothing happens but what a test asks for.
+  init(calm seed: UInt64) {
+    var dice = Dice(seed: seed)
+    self.seed = seed
+    kernel = Kernel(seed: seed, knobs: Knobs())
+    lossPercent = 0
+    kernel.durable = JobRecord.simulated(&dice, at: kernel.now)
+    kernel.durable?.context.plan.limits = Limits()
+    kernel.durable?.context.plan.retry = Retry()
+    kernel.durable?.context.plan.nodes = 1
+  }
+
+  /// One process that dies at `call`, then one that lives; how many calls the last one made.
+  mutating func run(dyingAt call: Int?, withEffect: Bool) async -> [String] {
+    if let call {
+      kernel.dyingEffect = withEffect
+      kernel.startProcess(dyingAfter: call)
+      _ = await drive()
+      check()
+    }
+    kernel.startProcess(dyingAfter: nil)
+    _ = await drive()
+    check()
+    checkEnd()
+    return violations
+  }
+
   /// Runs to the end and says what was broken on the way.
   mutating func run() async -> [String] {
     var dice = Dice(seed: seed &+ 77)
