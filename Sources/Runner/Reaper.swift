@@ -103,12 +103,15 @@ package struct Reaper: Sendable {
     }
   }
 
+  package enum Taken: Sendable { case wasGone, proved, notProved }
+
   /// Reads it once more, deletes it, and proves that it is gone: the driver's release, without a job.
-  /// - Returns: false when the proof did not come; a machine may still be billing.
-  package func take(_ finding: Finding) async throws -> Bool {
-    guard case .present = await world.read(finding.instance.id) else { return true }
+  package func take(_ finding: Finding) async throws -> Taken {
+    // The list is a cache: what it shows may be long gone. A 404 or a read that fails proves nothing.
+    if case .deleted = await world.read(finding.instance.id) { return .wasGone }
     let record = finding.releaseOnly(owner: owner, at: world.clock.now())
-    return try await Driver(world: world, journal: NoJournal(record: record)).run(record).outcome != nil
+    return try await Driver(world: world, journal: NoJournal(record: record)).run(record).outcome == nil
+      ? .notProved : .proved
   }
 }
 
@@ -121,10 +124,16 @@ private struct NoJournal: Journal {
 }
 
 extension Reaper.Finding {
+  /// When its POST was at the latest: a 404 of a machine that is older than the settle window is news.
+  private func sentAt(before now: Moment) -> Moment {
+    instance.createdAt.map { min(now, Moment(milliseconds: Int64($0.timeIntervalSince1970 * 1000))) } ?? now
+  }
+
   fileprivate func releaseOnly(owner: String, at now: Moment) -> JobRecord {
     let plan = JobPlan(
       name: "reap", file: "", root: "", resources: Resources(), command: .argv([]), retry: Retry(on: []))
-    let attempt = Attempt(found: instance.id, named: instance.name, node: name.node, number: name.attempt, at: now)
+    let attempt = Attempt(
+      found: instance.id, named: instance.name, node: name.node, number: name.attempt, at: sentAt(before: now))
     return JobRecord(
       context: JobContext(id: name.job, owner: owner, plan: plan),
       arrangement: Arrangement(

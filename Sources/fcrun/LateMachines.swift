@@ -16,10 +16,22 @@ struct LateMachines: Sendable {
     let request = Reaper.Request(named: names, older: nil, anyOwner: false)
     guard let findings = try? await reaper.survey(request, standing: installation.standing) else { return }
     for finding in findings where finding.isToBeTaken {
-      let isGone = (try? await reaper.take(finding)) ?? false
+      let taken = (try? await reaper.take(finding)) ?? .notProved
+      guard taken != .wasGone else { continue }
       Report.warn(
         "\(finding.instance.id) appeared late under \(finding.instance.name): "
-          + (isGone ? "given back and proved gone" : "NOT PROVED GONE; try: fcrun reap \(finding.instance.id)"))
+          + (taken == .proved
+            ? "given back and proved gone" : "NOT PROVED GONE; try: fcrun reap \(finding.instance.id)"))
+    }
+  }
+
+  /// The same, but no longer than `limit`: a DELETE that was sent goes on without us.
+  func giveBack(within limit: Duration) async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await giveBack() }
+      group.addTask { try? await Task.sleep(for: limit) }
+      await group.next()
+      group.cancelAll()
     }
   }
 

@@ -69,7 +69,9 @@ struct ResumeCommand: AsyncParsableCommand {
       }
       return await group.reduce(into: []) { $0.append($1) }
     }
-    if let cloud = try? Cloud.remote() { await LateMachines(installation: installation, cloud: cloud).giveBack() }
+    if let cloud = try? Cloud.remote() {
+      await LateMachines(installation: installation, cloud: cloud).giveBack(within: .seconds(20))
+    }
     StandardStream.leave(Self.worst(codes))
   }
 

@@ -82,7 +82,8 @@ struct ReapCommand: AsyncParsableCommand {
         results.append((finding, .left))
         continue
       }
-      results.append((finding, dryRun ? .wouldTake : try await reaper.take(finding) ? .proved : .notProved))
+      results.append(
+        (finding, dryRun ? .wouldTake : try await reaper.take(finding) == .notProved ? .notProved : .proved))
     }
     return results
   }
