@@ -46,7 +46,8 @@ package struct Driver: Sendable {
     try step(&run, .restarted)
     if first != .restarted { try step(&run, first) }
     while case .perform(let effect) = run.record.state.next(tries: run.tries) {
-      guard !run.isOverdue(at: world.clock.now()) else { break }
+      // A cancelled task gets no answers any more: what it leaves is as a crash leaves it.
+      guard !run.isOverdue(at: world.clock.now()), !Task.isCancelled else { break }
       let (event, wake) = await perform(effect, for: run)
       if let event { try step(&run, event) }
       if let wake { try step(&run, waking: wake) }
