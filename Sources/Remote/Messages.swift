@@ -369,6 +369,8 @@ package struct Failure: Codable, Sendable, Equatable, Error {
     case local
     /// A remote step failed: no space, no permission, a missing tool.
     case remote
+    /// The remote script ended without its answer and without a word: killed, as by an OOM killer. Asking again may help.
+    case unanswered
     /// Hashes differ between the two sides, after one more try.
     case integrity
     case cancelled

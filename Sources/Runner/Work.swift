@@ -23,7 +23,7 @@ extension World {
 
   func upload(_ attempt: Attempt, for job: JobRecord) async -> Event {
     let answers = await each(attempt.machines) { machine in
-      await ask(.upload(job.upload(for: machine, in: attempt)), of: machine, in: attempt, for: job)
+      await askAgain(.upload(job.upload(for: machine, in: attempt)), of: machine, in: attempt, for: job)
     }
     return answers.firstFailure ?? .uploaded
   }
@@ -33,7 +33,7 @@ extension World {
       return .failed(.notConfigured("the secret \(missing) is not in the environment; set it and submit again"))
     }
     let answers = await each(attempt.machines) { machine in
-      await ask(.launch(launchRequest(on: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
+      await askAgain(.launch(launchRequest(on: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
     }
     return answers.firstFailure ?? answers.firstLoss ?? .launched
   }
@@ -48,7 +48,7 @@ extension World {
   /// Ends the command and takes the rest of its log; where that has no room here, the end is all that is taken.
   private func stopAndFollow(_ machine: Machine, in attempt: Attempt, for job: JobRecord) async -> WorkerEvent.Kind {
     let stop = Stop(control: job.control(of: attempt), grace: Double(job.context.plan.limits.killGrace))
-    let stopped = await ask(.stop(stop), of: machine, in: attempt, for: job)
+    let stopped = await askAgain(.stop(stop), of: machine, in: attempt, for: job)
     guard case .status = stopped else { return stopped }
     let followed = await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
     if case .failed(let failure) = followed, failure.kind == .local { return stopped }
@@ -58,7 +58,7 @@ extension World {
   /// Outputs of every node; those of node 0 land where the spec says, the others' beside them in `node-<rank>/`.
   func collect(_ attempt: Attempt, for job: JobRecord) async -> Event {
     let answers = await each(attempt.machines) { machine in
-      await ask(.collect(collectRequest(on: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
+      await askAgain(.collect(collectRequest(on: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
     }
     if let failure = answers.firstFailure { return failure }
     guard case .transferred(let first)? = answers.first else { return .collected(missing: []) }
@@ -95,6 +95,19 @@ extension World {
       await group.next()
       group.cancelAll()
     }
+  }
+
+  /// A verb that may be repeated, asked again a few times where the machine only fell silent over it.
+  private func askAgain(_ verb: Request.Verb, of machine: Machine, in attempt: Attempt, for job: JobRecord) async
+    -> WorkerEvent.Kind
+  {
+    var answer = await ask(verb, of: machine, in: attempt, for: job)
+    for round in 0..<3 {
+      guard case .failed(let failure) = answer, failure.kind == .unanswered, !Task.isCancelled else { break }
+      await clock.sleep(for: .seconds(1 << round))
+      answer = await ask(verb, of: machine, in: attempt, for: job)
+    }
+    return answer
   }
 
   func ask(_ verb: Request.Verb, of machine: Machine, in attempt: Attempt, for job: JobRecord) async
@@ -158,7 +171,7 @@ extension World {
 
   /// A remote script that was killed says nothing about the command: it is asked for again, like after a cut.
   private func unfollowed(_ failure: Failure, since start: Moment) -> Event {
-    guard failure.kind == .remote else { return failure.event }
+    guard [.remote, .unanswered].contains(failure.kind) else { return failure.event }
     return .unreachable(failure.message, wasConnected: clock.now() - start > .seconds(60))
   }
 
@@ -304,7 +317,7 @@ extension Failure {
     case .dropped: .unreachable(message, wasConnected: true)
     case .notAuthenticated: .unreachable(World.notAuthenticated + message, wasConnected: false)
     case .keyUnusable: .failed(.notConfigured(message))
-    case .hostKeyChanged, .local, .remote, .integrity, .badRequest: .failed(.failed(message))
+    case .hostKeyChanged, .local, .remote, .unanswered, .integrity, .badRequest: .failed(.failed(message))
     }
   }
 }

@@ -113,7 +113,7 @@ extension Conversation {
   func isAtSection() async throws -> Bool {
     let start = sectionStart
     let bytes = try await peek(start.count)
-    guard !bytes.isEmpty else { throw failed("the remote script ended without an answer") }
+    guard !bytes.isEmpty else { throw unfinished() }
     return bytes.starts(with: start)
   }
 

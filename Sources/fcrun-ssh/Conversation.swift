@@ -88,7 +88,10 @@ final class Conversation {
     if complaint.count > Self.longestComplaint { complaint.removeFirst(complaint.count - Self.longestComplaint) }
   }
 
-  private func unfinished() -> Failure { failed("the remote script ended without an answer") }
+  func unfinished() -> Failure {
+    let failure = failed("the remote script ended without an answer")
+    return complaint.isEmpty ? Failure(kind: .unanswered, message: failure.message) : failure
+  }
 
   /// The next line without its newline; nil at the end of stdout.
   func line() async throws -> [UInt8]? {
