@@ -7,6 +7,8 @@ package struct Attempt: Codable, Equatable, Sendable {
   package var machines: [Machine]
   /// When the first POST was about to leave. Settle, watch, boot and budget count from here.
   package var sentAt: Moment
+  /// When the last POST was about to be sent, where an API that was not reachable has put it off. Settling counts from here.
+  package var postedAt: Moment?
   package var launchedAt: Moment?
   /// When the end of the command was known, or asked for: what `output_grace` counts from.
   package var endedAt: Moment?
@@ -18,6 +20,16 @@ package struct Attempt: Codable, Equatable, Sendable {
 
   /// Every instance id that was ever seen under one of our names.
   package var instanceIDs: [String] { machines.flatMap { $0.instances.map(\.id) } }
+
+  /// A POST may have been executed.
+  package var mayExist: Bool {
+    machines.contains { machine in
+      switch machine.post {
+      case .unknown, .unlikely, .made: true
+      case .unsent, .rejected, .absent: !machine.instances.isEmpty
+      }
+    }
+  }
 
   /// True once nothing of this attempt can be alive: each name is proved gone, was refused, or never appeared.
   package var isGone: Bool { machines.allSatisfy(\.isGone) }

@@ -69,6 +69,14 @@ extension Attempt {
     }
   }
 
+  private var lastPostAt: Moment { postedAt ?? sentAt }
+
+  /// Not each time: a change of the state would begin the back-off anew.
+  mutating func notePost(at now: Moment) {
+    let isPutOff = machines.contains { $0.post == .unsent } && now - lastPostAt >= .seconds(10)
+    if isPutOff { postedAt = now }
+  }
+
   var isSettled: Bool { machines.allSatisfy { $0.post == .made } }
 
   var reachable: Attempt { changing { $0.unreachableSince = nil } }
@@ -145,7 +153,7 @@ extension Attempt {
     let seen = observed(observations)
     guard let why = seen.strikeOut(observations) else { return going(seen) }
     let lost = Outcome.lost("the machine is gone: \(why)")
-    return .releasing(seen, outcome.map { $0.isOfJob ? lost : $0 } ?? lost)
+    return .releasing(seen, outcome.map { $0.isSuccess ? lost : $0 } ?? lost)
   }
 
   mutating func noteUnreachable(_ wasConnected: Bool, at now: Moment) {
@@ -210,7 +218,7 @@ extension Attempt {
     return changing { attempt in
       for index in attempt.machines.indices {
         let name = attempt.machines[index].name
-        attempt.machines[index].adopt(listed.filter { $0.name == name }, sentAt: sentAt, at: now)
+        attempt.machines[index].adopt(listed.filter { $0.name == name }, sentAt: lastPostAt, at: now)
       }
     }
   }
@@ -259,7 +267,7 @@ extension Attempt {
         for place in attempt.machines[index].instances.indices {
           let id = attempt.machines[index].instances[place].id
           guard let read = reads.first(where: { $0.id == id }) else { continue }
-          attempt.machines[index].instances[place].take(read, listing, sentAt: sentAt, at: now)
+          attempt.machines[index].instances[place].take(read, listing, sentAt: lastPostAt, at: now)
         }
       }
     }

@@ -331,7 +331,8 @@ extension JobState {
     case .running(let attempt), .launching(let attempt): with(.stopping(attempt.ending(at: now), .cancelled))
     case .finished(let outcome, let kept?): with(.releasing(kept, outcome))
     case .stopping(let attempt, _): with(.stopping(attempt, .cancelled))
-    case .collecting, .choosing, .creating, .settling, .pricing, .booting, .connecting, .uploading, .releasing,
+    case .collecting(let attempt, _): with(.collecting(attempt.ending(at: now), .cancelled))
+    case .choosing, .creating, .settling, .pricing, .booting, .connecting, .uploading, .releasing,
       .salvaging, .proving, .finished:
       interrupted(.cancelled, at: now)
     }
@@ -462,6 +463,7 @@ extension JobState {
   private func posted(_ answers: [PostAnswer], in attempt: Attempt, at now: Moment) -> JobState {
     var attempt = attempt
     for (index, answer) in answers.enumerated() { attempt.machines[index].take(answer) }
+    attempt.notePost(at: now)
     attempt.postTrouble = answers.lazy.compactMap(\.trouble).first ?? attempt.postTrouble
     return settled(attempt, refusal: answers.lazy.compactMap(\.refusal).first, at: now)
   }
@@ -553,7 +555,8 @@ extension JobState {
   /// Proved gone: the next attempt, if the plan allows one, or the end.
   private func released(_ attempt: Attempt, _ outcome: Outcome, in context: JobContext, at now: Moment) -> JobState {
     let past = past + [PastAttempt(attempt, outcome: outcome, releasedAt: now)]
-    let mayRetry = isRetried(outcome, after: past.count(where: \.counts), in: context.plan.retry)
+    let isSpent = context.plan.limits.maxCost.map { cap in past.reduce(0) { $0 + $1.cost } >= cap } ?? false
+    let mayRetry = !isSpent && isRetried(outcome, after: past.count(where: \.counts), in: context.plan.retry)
     let mayWait = outcome.retryAt != nil && past.count < Window.rateLimitedAttempts
     return JobState(phase: mayRetry || mayWait ? .choosing : .finished(outcome, kept: nil), past: past)
   }

@@ -51,6 +51,8 @@ package struct Driver: Sendable {
       let (event, wake) = await perform(effect, for: run)
       if let event { try step(&run, event) }
       if let wake { try step(&run, waking: wake) }
+      // A signal that came while a machine was given back: there is no next attempt.
+      if let signal = run.signal?.what, case .choosing = run.record.state.phase { try step(&run, .interrupted(signal)) }
     }
     return Verdict(record: run.record, signal: run.signal?.what)
   }
@@ -154,10 +156,10 @@ extension Driver {
     } catch StoreError.fenced(let id) {
       throw StoreError.fenced(id)
     } catch {
-      guard let attempt = run.record.state.attempt, !attempt.instanceIDs.isEmpty || run.record.state.isReleasing else {
+      guard let attempt = run.record.state.attempt, attempt.mayExist || run.record.state.isReleasing else {
         throw error
       }
-      world.narrator.tell(.warning(job: run.record.id, "\(error); the machine is given back all the same"))
+      world.narrator.tell(.warning(job: run.record.id, "\(error); a machine may exist, so the job goes on without it"))
     }
   }
 }

@@ -22,27 +22,31 @@ extension World {
   }
 
   func upload(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    let start = clock.now()
     let answers = await each(attempt.machines) { machine in
       await askAgain(.upload(job.upload(for: machine, in: attempt)), of: machine, in: attempt, for: job)
     }
-    return answers.firstFailure ?? .uploaded
+    return answers.firstFailure.map { event(of: $0, since: start) } ?? .uploaded
   }
 
   func launch(_ attempt: Attempt, for job: JobRecord) async -> Event {
     if let missing = job.context.plan.secrets.first(where: { secrets.value(of: $0) == nil }) {
       return .failed(.notConfigured("the secret \(missing) is not in the environment; set it and submit again"))
     }
+    let start = clock.now()
     let answers = await each(attempt.machines) { machine in
       await askAgain(.launch(launchRequest(on: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
     }
-    return answers.firstFailure ?? answers.firstLoss ?? .launched
+    return answers.firstFailure.map { event(of: $0, since: start) } ?? answers.firstLoss ?? .launched
   }
 
   func stop(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    let start = clock.now()
     let answers = await each(attempt.unended) { machine in
       (machine.node, await stopAndFollow(machine, in: attempt, for: job))
     }
-    return answers.map(\.1).firstFailure ?? .stopped(answers.compactMap { NodeEnd(node: $0.0, $0.1) })
+    return answers.map(\.1).firstFailure.map { event(of: $0, since: start) }
+      ?? .stopped(answers.compactMap { NodeEnd(node: $0.0, $0.1) })
   }
 
   /// Ends the command and takes the rest of its log; where that has no room here, the end is all that is taken.
@@ -51,23 +55,30 @@ extension World {
     let stopped = await askAgain(.stop(stop), of: machine, in: attempt, for: job)
     guard case .status = stopped else { return stopped }
     let followed = await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
-    if case .failed(let failure) = followed, failure.kind == .local { return stopped }
+    let isOfLog = if case .failed(let failure) = followed { failure.isOfLog } else { false }
+    if isOfLog { return stopped }
     return followed
   }
 
   /// Outputs of every node; those of node 0 land where the spec says, the others' beside them in `node-<rank>/`.
-  func collect(_ attempt: Attempt, for job: JobRecord) async -> Event {
+  func collect(_ attempt: Attempt, for job: JobRecord, into partial: String = "") async -> Event {
+    let start = clock.now()
     let answers = await each(attempt.machines) { machine in
-      await askAgain(.collect(collectRequest(on: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
+      await askAgain(
+        .collect(collectRequest(on: machine, in: attempt, for: job, partial)), of: machine, in: attempt, for: job)
     }
-    if let failure = answers.firstFailure { return failure }
+    if let failure = answers.firstFailure { return event(of: failure, since: start) }
     guard case .transferred(let first)? = answers.first else { return .collected(missing: []) }
     for refused in first.refused { narrator.tell(.warning(job: job.id, "not fetched: \(refused)")) }
     return .collected(missing: first.missing)
   }
 
   /// Outputs as they are now, outside of any driver.
-  package func fetch(_ attempt: Attempt, for job: JobRecord) async -> Event { await collect(attempt, for: job) }
+  ///
+  /// Into a partial folder of its own: a driver may be fetching at the same time.
+  package func fetch(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    await collect(attempt, for: job, into: "-fetch-\(clock.now().milliseconds)")
+  }
 
   /// After a DELETE that came first: what still comes of logs and outputs is taken, for a short while.
   func salvage(_ attempt: Attempt, for job: JobRecord) async -> Event {
@@ -171,8 +182,16 @@ extension World {
 
   /// A remote script that was killed says nothing about the command: it is asked for again, like after a cut.
   private func unfollowed(_ failure: Failure, since start: Moment) -> Event {
-    guard [.remote, .unanswered].contains(failure.kind) else { return failure.event }
-    return .unreachable(failure.message, wasConnected: clock.now() - start > .seconds(60))
+    guard [.remote, .unanswered].contains(failure.kind) else { return event(of: failure, since: start) }
+    return .unreachable(failure.message, wasConnected: clock.now() - start > Self.lasting)
+  }
+
+  /// A connection that broke after it had lasted: what kept it from lasting before is over.
+  private static let lasting = Duration.seconds(60)
+
+  private func event(of failure: Failure, since start: Moment) -> Event {
+    guard failure.kind == .dropped else { return failure.event }
+    return .unreachable(failure.message, wasConnected: clock.now() - start > Self.lasting)
   }
 
   private func followRequest(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> Request.Verb {
@@ -210,13 +229,15 @@ extension World {
     return (own.filter { !taken.contains($0.0) } + users).map { Launch.Variable(name: $0.0, value: $0.1) }
   }
 
-  private func collectRequest(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> Collect {
+  private func collectRequest(
+    on machine: Machine, in attempt: Attempt, for job: JobRecord, _ partial: String = ""
+  ) -> Collect {
     let plan = job.context.plan
     let place = machine.node == 0 ? plan.root : plan.root + "/node-\(machine.node)"
     return Collect(
       control: job.control(of: attempt), workdir: job.workdir, outputs: plan.outputs.map(\.remote),
       outputFolder: "\(plan.name)-outputs", root: place,
-      partial: plan.root + "/.fcrun-partial-\(job.id)-\(machine.node)")
+      partial: plan.root + "/.fcrun-partial-\(job.id)-\(machine.node)\(partial)")
   }
 }
 
@@ -265,8 +286,8 @@ extension Attempt {
 // MARK: - Answers in Jobs' words
 
 extension Sequence<WorkerEvent.Kind> {
-  fileprivate var firstFailure: Event? {
-    lazy.compactMap { if case .failed(let failure) = $0 { failure.event } else { nil } }.first
+  fileprivate var firstFailure: Failure? {
+    lazy.compactMap { if case .failed(let failure) = $0 { failure } else { nil } }.first
   }
 
   fileprivate var firstLoss: Event? {
@@ -310,11 +331,14 @@ extension CommandEnd {
 }
 
 extension Failure {
+  /// The log cannot be completed, here or there; that says nothing about the outputs.
+  fileprivate var isOfLog: Bool { [.local, .integrity, .remote, .unanswered].contains(kind) }
+
   /// What a verb's failure means: try again, or the end.
   var event: Event {
     switch kind {
     case .refused, .timedOut, .cancelled: .unreachable(message, wasConnected: false)
-    case .dropped: .unreachable(message, wasConnected: true)
+    case .dropped: .unreachable(message, wasConnected: false)
     case .notAuthenticated: .unreachable(World.notAuthenticated + message, wasConnected: false)
     case .keyUnusable: .failed(.notConfigured(message))
     case .hostKeyChanged, .local, .remote, .unanswered, .integrity, .badRequest: .failed(.failed(message))

@@ -85,6 +85,7 @@ extension JobStore {
 
   /// The job that a person means by an id, the beginning of one, or a name (the latest of that name).
   package func find(_ reference: String) throws(StoreError) -> JobRecord {
+    guard !reference.isEmpty else { throw .unknownJob("\"\"") }
     let rows = try read {
       try Row.fetchAll(
         $0, sql: "SELECT * FROM jobs WHERE substr(id, 1, ?) = ? ORDER BY created_at DESC LIMIT 10",

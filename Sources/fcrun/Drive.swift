@@ -119,6 +119,14 @@ final class Passphrases: Sendable {
   }
 
   func of(_ path: String) -> String? { known[path] }
+
+  /// A detached driver has no terminal to ask on.
+  static func refuseToAsk(for key: Arrangement.PrivateKey) throws {
+    guard case .file(let path) = key, PrivateKeyFile.isEncrypted(path) else { return }
+    throw Failure(
+      status: .notConfigured, message: "the private key \(path) has a passphrase, and there is no terminal to ask on",
+      next: "add it to an agent: ssh-add \(path)")
+  }
 }
 
 extension SignalInbox {

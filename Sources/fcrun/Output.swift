@@ -91,7 +91,13 @@ enum StandardStream {
     var bytes = all[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) }
-      if count < 0 && errno != EINTR { return errno }
+      if count < 0 && errno == EAGAIN {
+        // Somebody made it non-blocking: its reader is slow, not gone.
+        var wish = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        _ = poll(&wish, 1, -1)
+      } else if count < 0 && errno != EINTR {
+        return errno
+      }
       bytes = bytes.dropFirst(max(count, 0))
     }
     return 0

@@ -56,7 +56,8 @@ package struct LiveWakes: Wakes {
           isGivenUp = true
           group.cancelAll()
         }
-      case .wake(.signal(let signal)): wake = wake ?? .signal(signal)
+      // Deadlines and requests come up again by themselves, a signal does not.
+      case .wake(.signal(let signal)): wake = .signal(signal)
       case .mercyOver:
         isGivenUp = isGivenUp || event == nil
         group.cancelAll()

@@ -85,11 +85,13 @@ package final class SignalInbox: Sendable {
     if let age, age < Self.echo { return }
     let isSecond = age != nil
     if isSecond, let leave = box.withLock({ $0.value.leave }) { leave(signal) }
-    box.withLock {
-      $0.value.first = $0.value.first ?? signal
-      $0.value.firstAt = $0.value.firstAt ?? .now
-      if $0.value.waiter == nil { $0.value.pending = signal }
+    let waiter = box.withLock { box in
+      box.value.first = box.value.first ?? signal
+      box.value.firstAt = box.value.firstAt ?? .now
+      if box.value.waiter == nil { box.value.pending = signal }
+      defer { box.value.waiter = nil }
+      return box.value.waiter
     }
-    takeWaiter()?.resume(returning: signal)
+    waiter?.resume(returning: signal)
   }
 }

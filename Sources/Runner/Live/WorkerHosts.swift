@@ -70,16 +70,16 @@ package actor WorkerHosts: Hosts {
     }
   }
 
-  /// A follow may be silent for hours: that its worker still turns is asked by another request.
+  /// A follow may be silent for hours, a hash of a large file for many minutes: that its worker still turns is asked by another request.
   private func keepingWatch(
     over worker: Worker, _ verb: Request.Verb, _ ask: @Sendable () async -> WorkerEvent.Kind
   ) async -> WorkerEvent.Kind {
-    guard case .follow(let follow) = verb else { return await ask() }
+    guard let (control, patience) = verb.watched else { return await ask() }
     let watch = Task.detached {
       while !Task.isCancelled {
         try? await Task.sleep(for: .seconds(30))
         guard !Task.isCancelled, !worker.isOver else { return }
-        _ = await worker.ask(.status(Status(control: follow.control)), silence: .seconds(30)) { _ in }
+        _ = await worker.ask(.status(Status(control: control)), silence: patience) { _ in }
       }
     }
     defer { watch.cancel() }
@@ -106,10 +106,19 @@ extension Request.Verb {
     switch self {
     case .connect, .status, .cancel: .seconds(30)
     case .exec(let exec): .seconds(exec.timeout + 10)
-    case .upload, .collect: .seconds(120)
     case .launch: .seconds(60)
     case .stop(let stop): .seconds(stop.grace + 30)
-    case .follow: nil
+    case .follow, .upload, .collect: nil
+    }
+  }
+
+  /// What a long request is about, and how long its worker may be busy with itself.
+  fileprivate var watched: (control: String, patience: Duration)? {
+    switch self {
+    case .follow(let follow): (follow.control, .seconds(30))
+    case .upload(let upload): (upload.control, .seconds(300))
+    case .collect(let collect): (collect.control, .seconds(300))
+    case .connect, .exec, .launch, .status, .stop, .cancel: nil
     }
   }
 }

@@ -121,8 +121,13 @@ extension Reaper.Finding {
 extension Installation {
   /// What the store knows of a name's job.
   func standing(_ job: String) -> Reaper.Standing {
-    guard let record = try? store.job(job) else { return .unknown }
     if isDriven(job) { return .driven }
+    let record: JobRecord
+    do { record = try store.job(job) } catch {
+      // A store that cannot be read says nothing about the job.
+      if case .unknownJob = error { return .unknown }
+      return .resumable
+    }
     if case .finished(_, let kept) = record.state.phase { return kept == nil ? .over : .kept }
     return .resumable
   }

@@ -63,7 +63,7 @@ struct SubmitCommand: AsyncParsableCommand {
     if dryRun { return try PlanCommand.show(prepared, upload, json: json) }
     try prepared.requireCandidates()
     let record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
-    _ = try Passphrases(for: record.arrangement.key)
+    if detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
     guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
     try installation.keep(record, spec: spec.spec)
     if detach { return try detached(record, installation) }
