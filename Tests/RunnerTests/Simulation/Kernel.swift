@@ -31,6 +31,9 @@ final class Kernel: @unchecked Sendable {
   var isGivenUp = false
   var signal: (what: Signal, at: Moment)?
   var cancelAt: Moment?
+  /// The present process was told to end: it must not rent anything any more.
+  var isToldToEnd = false
+  var violations: [String] = []
 
   init(seed: UInt64, knobs: Knobs) {
     random = SplitMix64(seed: seed ^ 0x5EED)
@@ -76,6 +79,7 @@ final class Kernel: @unchecked Sendable {
     limit = nil
     self.calls = 0
     waits = 0
+    isToldToEnd = false
     dyingCall = calls
     for host in hosts.values { host.disconnect() }
   }
@@ -142,7 +146,10 @@ struct VirtualWakes: Wakes {
   }
 
   private func take(_ wake: Wake) -> Wake {
-    if case .signal = wake { kernel.signal = nil }
+    if case .signal = wake {
+      kernel.signal = nil
+      kernel.isToldToEnd = true
+    }
     kernel.note("wake: \(wake)")
     return wake
   }

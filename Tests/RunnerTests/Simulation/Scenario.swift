@@ -24,7 +24,7 @@ struct Scenario {
     kernel = Kernel(seed: seed, knobs: Knobs.storm(&dice))
     lossPercent = dice.happens(0.3) ? dice.number(1, 20) : 0
     kernel.durable = JobRecord.simulated(&dice, at: kernel.now)
-    if dice.happens(0.15) {
+    if dice.happens(0.25) {
       kernel.signal = (
         Signal.allCases[Int(dice.number(0, 2.99))], kernel.now + .milliseconds(Int64(dice.number(0, 400_000)))
       )
@@ -114,6 +114,8 @@ struct Scenario {
   // MARK: - Invariants (reliability.md b.13)
 
   private mutating func check() {
+    violations += kernel.violations
+    kernel.violations = []
     if kernel.isTurning { violations.append("I12: the driver turns in \(kernel.durable?.state.word ?? "nothing")") }
     for name in kernel.cloud.postCounts where name.count > 1 {
       violations.append("I4: \(name.count) POSTs for \(name.name)")

@@ -37,6 +37,7 @@ struct SimulatedAPI: ForwardComputeAPI {
 
   func createInstance(_ request: CreateInstance) async -> Creation {
     kernel.note("POST \(request.name)")
+    if kernel.isToldToEnd, !kernel.isDead { kernel.violations.append("a POST after a signal: \(request.name)") }
     let simulated = SimCreateRequest(
       name: request.name, offeringID: request.offeringID, sshKeyID: request.sshKeyID,
       volumeIDs: request.volumeIDs ?? [], envs: [])
