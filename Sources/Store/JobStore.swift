@@ -136,13 +136,6 @@ extension JobStore {
     }
   }
 
-  package func setArrangement(_ arrangement: Arrangement, of id: String) throws(StoreError) {
-    try write {
-      try $0.execute(
-        sql: "UPDATE jobs SET arrangement = ? WHERE id = ?", arguments: [try encoded(arrangement), id])
-    }
-  }
-
   package func journal(of id: String) throws(StoreError) -> [JournalEntry] {
     let rows = try read {
       try Row.fetchAll($0, sql: "SELECT * FROM journal WHERE job = ? ORDER BY seq", arguments: [id])
@@ -185,10 +178,6 @@ extension JobStore {
       try Bool.fetchOne(
         $0, sql: "SELECT EXISTS (SELECT 1 FROM requests WHERE job = ? AND kind = 'cancel')", arguments: [id]) ?? false
     }
-  }
-
-  package func withdrawCancel(_ id: String) throws(StoreError) {
-    try write { try $0.execute(sql: "DELETE FROM requests WHERE job = ?", arguments: [id]) }
   }
 
   package func watchedNames(at now: Moment) throws(StoreError) -> [WatchedName] {
