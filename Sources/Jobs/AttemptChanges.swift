@@ -156,8 +156,14 @@ extension Attempt {
     return .releasing(seen, outcome.map { $0.isSuccess ? lost : $0 } ?? lost)
   }
 
-  mutating func noteUnreachable(_ wasConnected: Bool, at now: Moment) {
-    unreachableSince = wasConnected ? now : unreachableSince ?? now
+  func notingUnreachable(_ wasConnected: Bool, at now: Moment) -> Attempt {
+    changing { $0.unreachableSince = wasConnected ? now : $0.unreachableSince ?? now }
+  }
+
+  /// Tried again, until nobody has reached a machine for too long.
+  func unreached(_ why: String, _ wasConnected: Bool, at now: Moment, else going: (Attempt) -> Phase) -> Phase {
+    let noted = notingUnreachable(wasConnected, at: now)
+    return noted.isGivenUp(at: now) ? .releasing(noted, .unreached(why)) : going(noted)
   }
 
   func isGivenUp(at now: Moment, after limit: Duration = Window.unreachable) -> Bool {

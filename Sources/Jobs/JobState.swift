@@ -356,24 +356,19 @@ extension JobState {
 
   private func unreachable(_ why: String, wasConnected: Bool, in context: JobContext, at now: Moment) -> JobState {
     switch phase {
-    case .uploading(var attempt):
-      attempt.noteUnreachable(wasConnected, at: now)
-      return attempt.isGivenUp(at: now) ? with(.releasing(attempt, .unreached(why))) : with(.uploading(attempt))
-    case .launching(var attempt):
-      attempt.noteUnreachable(wasConnected, at: now)
-      return attempt.isGivenUp(at: now) ? with(.releasing(attempt, .unreached(why))) : with(.launching(attempt))
-    case .running(var attempt):
-      attempt.noteUnreachable(wasConnected, at: now)
-      return attempt.isGivenUp(at: now) ? with(.releasing(attempt, .unreached(why))) : with(.running(attempt))
-    case .stopping(var attempt, let outcome):
-      attempt.noteUnreachable(wasConnected, at: now)
-      return with(.stopping(attempt, outcome))
-    case .collecting(var attempt, let outcome):
-      attempt.noteUnreachable(wasConnected, at: now)
-      guard attempt.isGivenUp(at: now, after: .seconds(context.plan.limits.outputGrace)) else {
-        return with(.collecting(attempt, outcome))
-      }
-      return with(.releasing(attempt, outcome.judged(uncollected: why)))
+    case .uploading(let attempt):
+      return with(attempt.unreached(why, wasConnected, at: now, else: Phase.uploading))
+    case .launching(let attempt):
+      return with(attempt.unreached(why, wasConnected, at: now, else: Phase.launching))
+    case .running(let attempt):
+      return with(attempt.unreached(why, wasConnected, at: now, else: Phase.running))
+    case .stopping(let attempt, let outcome):
+      return with(.stopping(attempt.notingUnreachable(wasConnected, at: now), outcome))
+    case .collecting(let attempt, let outcome):
+      let noted = attempt.notingUnreachable(wasConnected, at: now)
+      let isGivenUp = noted.isGivenUp(at: now, after: .seconds(context.plan.limits.outputGrace))
+      return with(
+        isGivenUp ? .releasing(noted, outcome.judged(uncollected: why)) : .collecting(noted, outcome))
     case .choosing, .creating, .settling, .pricing, .booting, .connecting, .releasing, .salvaging, .proving, .finished:
       return self
     }

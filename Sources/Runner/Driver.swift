@@ -149,17 +149,20 @@ extension Driver {
     world.narrator.tell(.warning(job: run.record.id, trouble))
   }
 
-  /// A full disk must not keep a machine alive: on the way out the store may fail, on the way in it may not.
+  /// A full disk must not keep a machine alive, nor hide a result: only before something is rented may the store not fail.
   private func commit(_ run: Run, _ event: Event, at now: Moment) throws {
     do {
       try journal.commit(run.record, event: event.word, at: now)
     } catch StoreError.fenced(let id) {
       throw StoreError.fenced(id)
     } catch {
-      guard let attempt = run.record.state.attempt, attempt.mayExist || run.record.state.isReleasing else {
-        throw error
+      switch run.record.state.phase {
+      case .choosing: throw error
+      case .creating(let attempt) where !attempt.mayExist: throw error
+      case .creating, .settling, .pricing, .booting, .connecting, .uploading, .launching, .running, .stopping,
+        .collecting, .releasing, .salvaging, .proving, .finished:
+        world.narrator.tell(.warning(job: run.record.id, "\(error); the job goes on without it"))
       }
-      world.narrator.tell(.warning(job: run.record.id, "\(error); a machine may exist, so the job goes on without it"))
     }
   }
 }

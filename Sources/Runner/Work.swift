@@ -49,14 +49,13 @@ extension World {
       ?? .stopped(answers.compactMap { NodeEnd(node: $0.0, $0.1) })
   }
 
-  /// Ends the command and takes the rest of its log; where that has no room here, the end is all that is taken.
+  /// Ends the command and takes the rest of its log; where the log cannot be completed, the end is all that is taken.
   private func stopAndFollow(_ machine: Machine, in attempt: Attempt, for job: JobRecord) async -> WorkerEvent.Kind {
     let stop = Stop(control: job.control(of: attempt), grace: Double(job.context.plan.limits.killGrace))
     let stopped = await askAgain(.stop(stop), of: machine, in: attempt, for: job)
     guard case .status = stopped else { return stopped }
     let followed = await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
-    let isOfLog = if case .failed(let failure) = followed { failure.isOfLog } else { false }
-    if isOfLog { return stopped }
+    if case .failed(let failure) = followed, failure.isOfLog { return stopped }
     return followed
   }
 
@@ -158,9 +157,9 @@ extension World {
           return ends.isEmpty ? unfollowed(failure, since: start) : .ended(ends)
         }
         if let end = NodeEnd(node: node, answer) { ends.append(end) }
-        if ends.last?.isFailure == true { group.cancelAll() }
-        if ends.last?.isFailure == true { return .ended(ends) }
+        if ends.last?.isFailure == true { break }
       }
+      group.cancelAll()
       return .ended(ends)
     }
   }
