@@ -1,4 +1,5 @@
 import Jobs
+import Runner
 import Simulator
 import Store
 import Testing
@@ -46,6 +47,22 @@ import Testing
       #expect(scenario.kernel.hosts.values.flatMap(\.starts.values).reduce(0, +) == 1, "dying at call \(call)")
       #expect(scenario.kernel.cloud.ledger().count == 1, "dying at call \(call)")
     }
+  }
+
+  @Test(arguments: ["creating", "pricing", "booting", "running", "collecting", "proving"])
+  func aDiskThatIsFullFromAPhaseOnCostsNeitherTheMachineNorTheResult(phase: String) async throws {
+    let scenario = Scenario(calm: 5)
+    scenario.kernel.diskIsFullFrom = phase
+    let verdict = try #require(await scenario.runOnce())
+    #expect(verdict.outcome?.isOfJob == true)
+    #expect(scenario.kernel.cloud.billed.isEmpty && scenario.kernel.cloud.ledger().count == 1)
+  }
+
+  @Test func aDiskThatIsFullFromTheStartRentsNothing() async {
+    let scenario = Scenario(calm: 5)
+    scenario.kernel.diskIsFullFrom = "choosing"
+    #expect(await scenario.runOnce() == nil)
+    #expect(scenario.kernel.cloud.ledger().isEmpty && scenario.kernel.cloud.postCounts.isEmpty)
   }
 
   @Test func seedsReachCrashesAndEveryWayOut() async {

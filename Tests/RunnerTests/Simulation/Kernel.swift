@@ -31,6 +31,8 @@ final class Kernel: @unchecked Sendable {
   var isGivenUp = false
   var signal: (what: Signal, at: Moment)?
   var cancelAt: Moment?
+  /// No commit succeeds once the job has come to this phase.
+  var diskIsFullFrom: String?
   /// The present process was told to end: it must not rent anything any more.
   var isToldToEnd = false
   var violations: [String] = []
@@ -105,6 +107,7 @@ struct VirtualJournal: Journal {
   func job(_ id: String) throws(StoreError) -> JobRecord { kernel.durable! }
 
   func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
+    if kernel.durable?.state.word == kernel.diskIsFullFrom { throw .failed("the disk is full") }
     let isCommitted: Void? = kernel.call("commit of \(job.state.word)") {
       kernel.note("\(job.state.word) <- \(event)")
       kernel.durable = job

@@ -59,6 +59,12 @@ struct Scenario {
     return violations
   }
 
+  /// One process in a calm world; what it left, and how it left it.
+  func runOnce() async -> Verdict? {
+    kernel.startProcess(dyingAfter: nil)
+    return await drive()
+  }
+
   /// Runs to the end and says what was broken on the way.
   mutating func run() async -> [String] {
     var dice = Dice(seed: seed &+ 77)
