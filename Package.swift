@@ -93,25 +93,41 @@ let package = Package(
       path: "Tests/TestSupport",
       swiftSettings: strict
     ),
+    .target(
+      name: "Simulation",
+      dependencies: ["ForwardCompute", "Jobs", "Remote", "Runner", "Simulator", "Store"],
+      path: "Tests/Simulation",
+      swiftSettings: strict
+    ),
+    .target(name: "Kills", dependencies: ["TestSupport"], path: "Tests/Kills", swiftSettings: strict),
+    .executableTarget(
+      name: "torture",
+      dependencies: [
+        "Kills", "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Tests/Torture",
+      swiftSettings: strict
+    ),
     .testTarget(
       name: "ForwardComputeTests",
       dependencies: ["ForwardCompute", "TestSupport"],
       swiftSettings: strict
     ),
     .testTarget(name: "JobsTests", dependencies: ["Jobs", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "StoreTests", dependencies: ["Jobs", "Store"], swiftSettings: strict),
+    .testTarget(name: "StoreTests", dependencies: ["Jobs", "Store", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "RunnerTests",
-      dependencies: ["ForwardCompute", "Jobs", "Remote", "Runner", "Simulator", "Store"],
+      dependencies: ["ForwardCompute", "Jobs", "Remote", "Runner", "Simulation", "Simulator", "Store", "TestSupport"],
       swiftSettings: strict
     ),
-    .testTarget(name: "RemoteTests", dependencies: ["Remote"], swiftSettings: strict),
+    .testTarget(name: "RemoteTests", dependencies: ["Remote", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "SSHTests",
-      dependencies: ["CLibSSH2", "Remote", "SSH", "fcrun-ssh"],
+      dependencies: ["CLibSSH2", "Remote", "SSH", "TestSupport", "fcrun-ssh"],
       swiftSettings: strict
     ),
     .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "TestSupport", "fcrun"], swiftSettings: strict),
-    .testTarget(name: "fcrunTests", dependencies: ["fcrun", "fcrun-ssh", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "fcrunTests", dependencies: ["Kills", "TestSupport", "fcrun", "fcrun-ssh"], swiftSettings: strict),
   ]
 )

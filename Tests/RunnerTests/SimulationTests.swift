@@ -4,6 +4,8 @@ import Simulator
 import Store
 import Testing
 
+@testable import Simulation
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else

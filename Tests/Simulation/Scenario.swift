@@ -11,14 +11,14 @@ import Store
 #endif
 
 /// One seed's life of one job: faults, crashes and a user until a moment, then a friendly world in which it must end.
-struct Scenario {
+package struct Scenario {
   let seed: UInt64
   let kernel: Kernel
   private let lossPercent: Double
   private(set) var crashes = 0
   private(set) var violations: [String] = []
 
-  init(seed: UInt64) {
+  package init(seed: UInt64) {
     self.seed = seed
     var dice = Dice(seed: seed)
     kernel = Kernel(seed: seed, knobs: Knobs.storm(&dice))
@@ -66,7 +66,7 @@ struct Scenario {
   }
 
   /// Runs to the end and says what was broken on the way.
-  mutating func run() async -> [String] {
+  package mutating func run() async -> [String] {
     var dice = Dice(seed: seed &+ 77)
     let mayCrash = dice.happens(0.8)
     for process in 0..<60 {
@@ -178,7 +178,7 @@ struct Scenario {
 struct Dice {
   private var random: SplitMix64
 
-  init(seed: UInt64) { random = SplitMix64(seed: seed) }
+  package init(seed: UInt64) { random = SplitMix64(seed: seed) }
 
   mutating func fraction() -> Double { Double(random.next() >> 11) * 0x1p-53 }
   mutating func happens(_ chance: Double) -> Bool { fraction() < chance }
