@@ -40,6 +40,19 @@ package final class JobStore: Sendable {
     }
   }
 
+  private init(_ queue: DatabaseQueue) { self.queue = queue }
+
+  /// A store that is gone with its last reference.
+  package static func inMemory() throws(StoreError) -> JobStore {
+    do {
+      let queue = try DatabaseQueue()
+      try Schema.migrator.migrate(queue)
+      return JobStore(queue)
+    } catch {
+      throw unusable(error, "a database in memory")
+    }
+  }
+
   private static var configuration: Configuration {
     var configuration = Configuration()
     configuration.journalMode = .wal

@@ -5,7 +5,8 @@ import Simulation
 @main
 struct Torture: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "torture", abstract: "Try to make fcrun leave a machine behind.", subcommands: [Seeds.self])
+    commandName: "torture", abstract: "Try to make fcrun leave a machine behind.",
+    subcommands: [Seeds.self, Replay.self])
 }
 
 /// Jobs in virtual time, one for each seed.
@@ -20,8 +21,9 @@ struct Seeds: AsyncParsableCommand {
 
   func run() async throws {
     for seed in from..<(from + count) {
-      var scenario = Scenario(seed: seed)
+      var scenario = Scenario(Script(seed: seed))
       for violation in await scenario.run() { print("seed \(seed): \(violation)") }
+      print("calls \(scenario.calls) seed \(seed)")
     }
   }
 }
