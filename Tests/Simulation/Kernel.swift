@@ -16,6 +16,7 @@ final class Kernel: @unchecked Sendable {
   let turns = Turns()
   /// Port calls of all processes.
   var calls = 0
+  var crashes = 0
   var trace: Trace
   /// What the job's files on this computer hold.
   var files = LocalFiles()

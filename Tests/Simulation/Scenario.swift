@@ -8,7 +8,6 @@ import Store
 package struct Scenario {
   package let script: Script
   let kernel: Kernel
-  package private(set) var crashes = 0
   /// In which order the processes came.
   private var processes = 0
 
@@ -26,6 +25,7 @@ package struct Scenario {
 
   package var trace: Trace { kernel.trace }
   package var calls: Int { kernel.calls }
+  package var crashes: Int { kernel.crashes }
   package var violations: [String] { kernel.witness.violations }
   /// How the job ended; nil when its state folder was lost.
   package var outcome: Outcome? { kernel.disk.isLost ? nil : kernel.disk.record.state.outcome }
@@ -133,6 +133,7 @@ package struct Scenario {
     let verdict = await drive(process)
     kernel.check(leaving: process, verdict)
     process.note("leaves: \(verdict.map { "exit code \($0.exitCode)" } ?? (process.isFenced ? "fenced" : "dead"))")
+    if process.isDead { kernel.crashes += 1 }
     if process.isDead, process.death?.cutsPower == true { kernel.files.cutPower() }
     if process.takesStateAlong { kernel.disk.isLost = true }
     return verdict?.outcome != nil && isFinished

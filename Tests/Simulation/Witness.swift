@@ -176,22 +176,24 @@ extension Kernel {
     }
   }
 
-  /// What is reported is what the ledger says, within the time that nobody could look (I14).
+  /// What is reported is at least what the ledger says of these machines' time, at the price that was known (I14).
+  ///
+  /// A machine that showed late, or came back, is not in it: nobody can say since when it cost.
   private func checkCost(_ record: JobRecord) {
-    let ledger = cloud.ledger().filter { isOfAttempt($0, record.state) }.reduce(Decimal(0)) { $0 + $1.cost }
-    let reported = record.state.cost(at: now)
-    if reported < ledger * Decimal(0.5) - Decimal(0.05) {
-      violate("I14: reported \(reported), the ledger says \(ledger)")
+    let ledger = cloud.ledger()
+    for past in record.state.past {
+      let machines = ledger.filter { isOfAttempt($0, past) }
+      let hours = machines.reduce(0) { $0 + $1.billedMilliseconds }
+      let cost = past.offering.hourlyPrice * Decimal(hours) / 3_600_000
+      if past.cost < cost * Decimal(0.999) {
+        violate("I14: attempt \(past.number) is reported with \(past.cost), the ledger says \(cost)")
+      }
     }
   }
 
-  /// A machine as the attempt knew it, not one that showed late or came back.
-  private func isOfAttempt(_ entry: LedgerEntry, _ state: JobState) -> Bool {
-    guard !cloud.returned.contains(entry.id) else { return false }
-    return state.past.contains { past in
-      past.instanceIDs.contains(entry.id) && past.names.contains(entry.name)
-        && entry.created <= past.sentAt.milliseconds + 60_000
-    }
+  private func isOfAttempt(_ entry: LedgerEntry, _ past: PastAttempt) -> Bool {
+    !cloud.returned.contains(entry.id) && past.instanceIDs.contains(entry.id) && past.names.contains(entry.name)
+      && entry.created <= past.sentAt.milliseconds + 60_000
   }
 
   private func checkSecrets(_ record: JobRecord) {
