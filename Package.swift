@@ -108,6 +108,7 @@ let package = Package(
       path: "Tests/Torture",
       swiftSettings: strict
     ),
+    .testTarget(name: "FaultTests", dependencies: ["TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "ForwardComputeTests",
       dependencies: ["ForwardCompute", "TestSupport"],

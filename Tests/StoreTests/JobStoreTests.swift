@@ -1,5 +1,6 @@
 import Jobs
 import Store
+import TestSupport
 import Testing
 
 #if canImport(FoundationEssentials)
@@ -9,7 +10,7 @@ import Testing
 #endif
 
 @Suite struct JobStoreTests {
-  @Test func everyCommitSurvivesAPowerLoss() throws {
+  @Test(.faults(16)) func everyCommitSurvivesAPowerLoss() throws {
     try withStore { store in
       let synchronous = try store.synchronous
       #expect(synchronous == 2)
@@ -25,7 +26,7 @@ import Testing
     }
   }
 
-  @Test func aSupersededProcessCannotWrite() throws {
+  @Test(.faults(105)) func aSupersededProcessCannotWrite() throws {
     try withStore { store in
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       let first = try store.claim("aaaaaaaaaaaaaaaa")
@@ -34,7 +35,7 @@ import Testing
     }
   }
 
-  @Test func aStateThatIsAboutToPostPutsItsNamesUnderWatch() throws {
+  @Test(.faults(19)) func aStateThatIsAboutToPostPutsItsNamesUnderWatch() throws {
     try withStore { store in
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
@@ -77,7 +78,7 @@ import Testing
     }
   }
 
-  @Test func aDamagedDatabaseIsAnErrorThatNamesTheFile() throws {
+  @Test(.faults(99)) func aDamagedDatabaseIsAnErrorThatNamesTheFile() throws {
     try withHome { home in
       try Data(repeating: 7, count: 8192).write(to: URL(filePath: home + "/fcrun.db"))
       #expect(throws: StoreError.self) { try JobStore(home: home) }

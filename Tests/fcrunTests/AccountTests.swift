@@ -83,7 +83,7 @@ struct AccountTests {
     }
   }
 
-  @Test("reap takes a machine past its deadline and leaves strangers, others' and driven ones alone")
+  @Test("reap takes a machine past its deadline and leaves strangers, others' and driven ones alone", .faults(130))
   func reap() async throws {
     try await Bench.run { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
@@ -116,7 +116,7 @@ struct AccountTests {
     #expect(try live(bench) == before)
   }
 
-  @Test("reap works where the state folder is lost, by name of the job")
+  @Test("reap works where the state folder is lost, by name of the job", .faults(111))
   func reapWithoutState() async throws {
     try await Bench.run { bench in
       #expect(try await bench.fcrun("submit", "--keep", try bench.spec(["command": "true"])).code == 0)

@@ -45,7 +45,7 @@ struct MachineTests {
     #expect(try bench.cloud.ledger().live == 0)
   }
 
-  @Test("A login that prints a welcome on both streams disturbs nothing")
+  @Test("A login that prints a welcome on both streams disturbs nothing", .faults(76))
   func noisyLogin() async throws {
     try await Bench.run { bench in
       let submit = try bench.start("submit", try spec(bench))
@@ -55,7 +55,9 @@ struct MachineTests {
     }
   }
 
-  @Test("A machine with the POSIX tools, tar, sha256sum and timeout alone will do: no setsid, stat, bash or python")
+  @Test(
+    "A machine with the POSIX tools, tar, sha256sum and timeout alone will do: no setsid, stat, bash or python",
+    .faults(75))
   func posixTools() async throws {
     try await Bench.run { bench in
       let tools = bench.folder + "/tools"
@@ -124,7 +126,7 @@ struct MachineTests {
     }
   }
 
-  @Test("A new machine at the address of a dead one is never taken for it")
+  @Test("A new machine at the address of a dead one is never taken for it", .faults(58))
   func reusedAddress() async throws {
     try await Bench.run(["reuse_address=true"]) { bench in
       for _ in 0..<2 {

@@ -16,7 +16,7 @@ struct SignalTests {
     [true, false].map { Case(signal: signal, code: 128 + signal, isBooting: $0) }
   }
 
-  @Test("A signal sends DELETE within a second and ends with its code within ten", arguments: cases)
+  @Test("A signal sends DELETE within a second and ends with its code within ten", .faults(106), arguments: cases)
   func signalled(_ one: Case) async throws {
     try await Bench.run(bootTime: one.isBooting ? "60" : "0.3") { bench in
       let spec = try bench.spec(["command": "echo begun; echo kept > kept; sleep 100", "outputs": ["kept"]])
@@ -40,7 +40,7 @@ struct SignalTests {
     try await eventually("the job has written", else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
   }
 
-  @Test("A second Ctrl-C leaves at once and says how to go on; resume then gives the machine back")
+  @Test("A second Ctrl-C leaves at once and says how to go on; resume then gives the machine back", .faults(106))
   func secondSignal() async throws {
     try await Bench.run(["delete_refused=true"]) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
@@ -65,7 +65,7 @@ struct SignalTests {
   }
 
   @Test(
-    "timeout(1), which signals twice at the same moment, is one signal: the machine is given back",
+    "timeout(1), which signals twice at the same moment, is one signal: the machine is given back", .faults(106),
     arguments: ["TERM", "INT"])
   func doubledSignal(_ name: String) async throws {
     try await Bench.run { bench in
@@ -76,7 +76,7 @@ struct SignalTests {
     }
   }
 
-  @Test("Two signals 30 ms apart are one signal")
+  @Test("Two signals 30 ms apart are one signal", .faults(106))
   func quicklyRepeatedSignal() async throws {
     try await Bench.run { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
@@ -93,7 +93,7 @@ struct SignalTests {
     }
   }
 
-  @Test("A release that is not proved ten seconds after an interrupt is 75, and resume finishes it")
+  @Test("A release that is not proved ten seconds after an interrupt is 75, and resume finishes it", .faults(35, 106))
   func unprovedRelease() async throws {
     try await Bench.run(["delete_refused=true"], load: .waiting) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
@@ -114,7 +114,7 @@ struct SignalTests {
     }
   }
 
-  @Test("A job that succeeded and whose release is killed before the proof ends with 0 once resumed")
+  @Test("A job that succeeded and whose release is killed before the proof ends with 0 once resumed", .faults(12))
   func successAfterUnprovedRelease() async throws {
     try await Bench.run(["delete_refused=true"]) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo done"]))
