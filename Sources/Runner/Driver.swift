@@ -67,7 +67,8 @@ package struct Driver: Sendable {
     let isPost = if case .create = effect { true } else { false }
     // A POST that is out is worth waiting for a little: its answer holds the id.
     return await world.wakes.run(
-      job: record.id, within: run.deadline.map { max(.zero, $0 - world.clock.now()) }, mercy: isPost && pause == .zero ? Pace.mercyForPost : .zero,
+      job: record.id, within: run.deadline.map { max(.zero, $0 - world.clock.now()) },
+      mercy: isPost && pause == .zero ? Pace.mercyForPost : .zero,
       listensForCancel: !run.isEnding
     ) {
       if pause > .zero { await world.clock.sleep(for: pause) }

@@ -33,6 +33,9 @@ struct Drive: Sendable {
     let passphrases = try Passphrases(for: record.arrangement.key)
     let world = try world(cloud, console, signals, passphrases)
     warnAboutMissingSecrets(record, console)
+    // Not waited for: what it has not proved when the job is over, the next start finds again.
+    let watch = Task { await LateMachines(installation: installation, cloud: cloud).watch() }
+    defer { watch.cancel() }
     let verdict = try await Driver(world: world, journal: installation.store).run(
       record, first: cancels ? .cancelRequested : .restarted)
     await console.finish(verdict.record)

@@ -63,8 +63,11 @@ final class Disk {
     }
   }
 
-  func watchedNames(at now: Moment) throws -> [WatchedName] {
-    try store?.watchedNames(at: now) ?? watched.filter { $0.until > now }
+  func watchedNames() throws -> [WatchedName] { try store?.watchedNames() ?? watched }
+
+  func endWatch(lookedAt now: Moment) throws {
+    try store?.endWatch(lookedAt: now, account: record.arrangement.accountFingerprint)
+    watched.removeAll { $0.until <= now }
   }
 }
 

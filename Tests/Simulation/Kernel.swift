@@ -76,6 +76,11 @@ final class Kernel: @unchecked Sendable {
     return inCloud.map { min($0, first) } ?? first
   }
 
+  /// A second process has begun while the first one still lived.
+  var isTakenOver = false
+  /// No process' clock differs from the truth.
+  var clocksAgree = true
+
   // MARK: - The end of all faults
 
   private(set) var isHealed = false

@@ -57,7 +57,13 @@ extension Kernel {
 /// What a user does, and deadlines: the earliest of them cuts the operation off.
 struct VirtualWakes: Wakes {
   let process: VirtualProcess
-  private var user: User { process.kernel.user }
+  let hearsUser: Bool
+  private var user: User { hearsUser ? process.kernel.user : User() }
+
+  init(process: VirtualProcess, hearsUser: Bool) {
+    self.process = process
+    self.hearsUser = hearsUser
+  }
 
   func run(
     job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool,

@@ -65,6 +65,7 @@ package struct Scenario {
   private func turnBetween(_ from: Duration, _ until: Duration, _ turn: @escaping @Sendable (inout Knobs) -> Void) {
     let kernel = kernel
     kernel.after(from) {
+      guard !kernel.isHealed else { return }
       let before = kernel.cloud.knobs
       turn(&kernel.cloud.knobs)
       kernel.after(until - from) { if !kernel.isHealed { kernel.cloud.knobs = before } }
@@ -80,7 +81,8 @@ package struct Scenario {
       if processes >= Self.troubled { heal() }
       let isOver = await runProcess()
       if isOver || kernel.disk.isLost { break }
-      kernel.advance(to: kernel.now + .seconds(dice.number(0, dice.happens(0.2) ? 90_000 : 30)))
+      let rest = script.isCalm ? 0 : dice.number(0, dice.happens(0.2) ? 90_000 : 30)
+      kernel.advance(to: kernel.now + .seconds(rest))
     }
     heal()
     if kernel.disk.isLost { await reapWithoutState() } else { await endWatch() }
@@ -94,6 +96,7 @@ package struct Scenario {
     let first = makeProcess(effects)
     guard let takeover else { return await live(first) }
     let second = makeProcess([])
+    kernel.isTakenOver = true
     let one = self, kernel = kernel
     let start = kernel.now
     await kernel.turns.run(
@@ -115,7 +118,7 @@ package struct Scenario {
       switch effect {
       case .crash(_, let call, let death, let cutsPower): process.death = (call, death, cutsPower)
       case .stop(_, let call, let length): process.stop = (call, length)
-      case .skew(_, let skew): process.skew = skew
+      case .skew(_, let skew): (process.skew, kernel.clocksAgree) = (skew, false)
       case .secretsGone: process.hasSecrets = false
       case .stateLost: process.takesStateAlong = true
       case .cloud, .cloudBetween, .machines, .takeover, .signal, .cancel, .disk: break
@@ -159,7 +162,8 @@ package struct Scenario {
     kernel.heal()
   }
 
-  func world(_ process: VirtualProcess) -> World {
+  /// - Parameter hearsUser: a reaper has no ears for the job's signals.
+  func world(_ process: VirtualProcess, hearsUser: Bool = true) -> World {
     World(
       api: RetryingForwardCompute(
         SimulatedAPI(process: process),
@@ -168,7 +172,7 @@ package struct Scenario {
         pause: { if await !process.pass($0) { throw CancellationError() } },
         jitter: { process.kernel.fraction() }),
       clock: VirtualClock(process: process), entropy: VirtualEntropy(process: process),
-      hosts: SimulatedHosts(process: process), wakes: VirtualWakes(process: process),
+      hosts: SimulatedHosts(process: process), wakes: VirtualWakes(process: process, hearsUser: hearsUser),
       secrets: VirtualSecrets(process: process), narrator: VirtualNarrator(process: process),
       logFolder: { _, _, _ in "" }, asksNodesAtOnce: false)
   }
@@ -184,15 +188,15 @@ extension Scenario {
     kernel.checkEnd()
   }
 
+  /// As `LateMachines` of the command line does it.
   private func giveBackLateMachines(_ process: VirtualProcess) async {
-    guard !kernel.turns.isShared, let watched = try? kernel.disk.watchedNames(at: process.now), !watched.isEmpty else {
-      return
+    guard let names = try? kernel.disk.watchedNames().map(\.name), !names.isEmpty else { return }
+    let reaper = Reaper(world: world(process, hearsUser: false), owner: script.job.context.owner)
+    let (now, kernel) = (process.now, kernel)
+    let results = try? await reaper.giveBackStrays(under: names) { id, name in
+      kernel.disk.record.state.isStray(id, named: name) ? .over : .driven
     }
-    let isOver = if case .finished(_, nil) = kernel.disk.record.state.phase { true } else { false }
-    let request = Reaper.Request(named: watched.map(\.name), older: nil, anyOwner: false)
-    let reaper = Reaper(world: world(process), owner: script.job.context.owner)
-    guard isOver, let findings = try? await reaper.survey(request, standing: { _ in .over }) else { return }
-    for finding in findings where finding.isToBeTaken { _ = try? await reaper.take(finding) }
+    if results != nil, !process.isDead { try? kernel.disk.endWatch(lookedAt: now) }
   }
 
   /// Nothing is left but the cloud's list: a reaper of another installation takes what is past its deadline.
@@ -200,8 +204,8 @@ extension Scenario {
     let request = Reaper.Request(named: [], older: nil, anyOwner: true)
     for _ in 0..<3 {
       kernel.advance(to: kernel.now + .seconds(40_000))
-      let reaper = Reaper(world: world(makeProcess([])), owner: "other1")
-      guard let findings = try? await reaper.survey(request, standing: { _ in .unknown }) else { continue }
+      let reaper = Reaper(world: world(makeProcess([]), hearsUser: false), owner: "other1")
+      guard let findings = try? await reaper.survey(request, standing: { _, _ in .unknown }) else { continue }
       for finding in findings where finding.isToBeTaken { _ = try? await reaper.take(finding) }
     }
     for instance in kernel.cloud.living where !kernel.witness.foreign.contains(instance.id) {

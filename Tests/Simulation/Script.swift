@@ -17,12 +17,15 @@ package struct Script: Sendable {
   package let seed: UInt64
   package var ingredients: [Ingredient]
   let job: JobRecord
+  /// Whoever dies is followed at once by another process.
+  let isCalm: Bool
   /// The shipped store on SQLite keeps the state folder, and not only the model of it.
   let hasShippedStore: Bool
 
   package init(seed: UInt64) {
     var dice = Dice(seed: seed)
     self.seed = seed
+    isCalm = false
     hasShippedStore = seed % 16 == 0
     job = JobRecord.simulated(&dice, at: Moment(milliseconds: 1_800_000_000_000))
     ingredients = Script.mood(&dice).flatMap { recipe, chance in
@@ -37,6 +40,7 @@ package struct Script: Sendable {
     var dice = Dice(seed: seed)
     self.seed = seed
     self.ingredients = ingredients
+    isCalm = true
     hasShippedStore = false
     var record = JobRecord.simulated(&dice, at: Moment(milliseconds: 1_800_000_000_000))
     record.context.plan.limits = Limits()
