@@ -116,7 +116,11 @@ let package = Package(
       swiftSettings: strict
     ),
     .testTarget(name: "JobsTests", dependencies: ["Jobs", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "StoreTests", dependencies: ["Jobs", "Store", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "StoreTests",
+      dependencies: ["Jobs", "Store", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: strict
+    ),
     .testTarget(
       name: "RunnerTests",
       dependencies: ["ForwardCompute", "Jobs", "Remote", "Runner", "Simulation", "Simulator", "Store", "TestSupport"],

@@ -23,11 +23,14 @@ package final class JobStore: Sendable {
 
   /// Opens or makes `fcrun.db` in `home`.
   package init(home: String) throws(StoreError) {
+    if let network = FileSystem.network(of: home) { throw .onNetwork(home, network) }
     let path = home + "/fcrun.db"
     // One at a time: a migrator looks at what is applied before it takes SQLite's lock.
     let lock = open(home + "/fcrun.db.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     defer { close(lock) }
     flock(lock, LOCK_EX)
+    // SQLite would make it as the umask says; its two companions get the mode of the database.
+    close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
     do {
       queue = try DatabaseQueue(path: path, configuration: Self.configuration)
       // GRDB sets NORMAL in its own WAL set-up, after prepareDatabase: set it again and read it back.
@@ -40,16 +43,16 @@ package final class JobStore: Sendable {
     }
   }
 
-  private init(_ queue: DatabaseQueue) { self.queue = queue }
+  private init(queue: DatabaseQueue) { self.queue = queue }
 
-  /// A store that is gone with its last reference.
-  package static func inMemory() throws(StoreError) -> JobStore {
+  /// A store in memory that knows no job, and is gone with its last reference: for what works without a file.
+  package static func empty() throws(StoreError) -> JobStore {
     do {
       let queue = try DatabaseQueue()
       try Schema.migrator.migrate(queue)
-      return JobStore(queue)
+      return JobStore(queue: queue)
     } catch {
-      throw unusable(error, "a database in memory")
+      throw unusable(error, "a store in memory")
     }
   }
 

@@ -78,6 +78,19 @@ import Testing
     #expect(world.now == .seconds(20))
   }
 
+  /// A machine costs money while it waits, and the signal of a CI system leaves ten seconds.
+  @Test(.faults(23, 106)) func aDeletionDoesNotWaitForThePauseThatAReadWasToldToMake() async throws {
+    let cloud = ScriptedCloud([nil, nil])
+    let world = VirtualTime()
+    let limiter = world.limiter()
+    await limiter.pause(for: .seconds(60))
+    try await world.retrying(cloud, limiter: limiter).deleteInstance("i")
+    #expect(cloud.calls == 1)
+    #expect(world.now == .zero)
+    _ = try await world.retrying(cloud, limiter: limiter).instances()
+    #expect(world.now == .seconds(60))
+  }
+
   @Test(.faults(23)) func aRetryAfterOfYearsIsCapped() async throws {
     let cloud = ScriptedCloud([.status(429), nil], retryAfter: .seconds(1_000_000_000))
     let world = VirtualTime()

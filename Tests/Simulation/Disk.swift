@@ -18,7 +18,7 @@ final class Disk {
 
   init(_ record: JobRecord, withShippedStore: Bool) throws {
     self.record = record
-    store = withShippedStore ? try JobStore.inMemory() : nil
+    store = withShippedStore ? try JobStore.empty() : nil
     try store?.insert(record)
   }
 

@@ -1,3 +1,4 @@
+import GRDB
 import Jobs
 import Store
 import TestSupport
@@ -137,5 +138,94 @@ extension JobRecord {
     return JobRecord(
       context: JobContext(id: id, owner: "owner1", plan: plan), arrangement: arrangement, state: JobState(), epoch: 0,
       createdAt: now, updatedAt: now)
+  }
+}
+
+/// Where a store may lie, and who may have written it.
+@Suite struct StorePlaceTests {
+  @Test(
+    .faults(100),
+    arguments: ["nfs", "nfs4", "cifs", "smb3", "lustre", "ceph", "gpfs", "beegfs", "fuse.sshfs", "fuse.glusterfs"])
+  func aFileSystemOfManyComputersIsToldByItsType(type: String) {
+    #expect(FileSystem.isNetwork(type: type))
+  }
+
+  @Test(.faults(100), arguments: ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "apfs", "9p", "virtiofs", "fuse"])
+  func aFileSystemOfOneComputerIsNone(type: String) {
+    #expect(!FileSystem.isNetwork(type: type))
+  }
+
+  @Test(.faults(100)) func theTypeIsThatOfTheFoldersDevice() {
+    let mounts = """
+      22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+      40 22 0:35 / /home rw,nosuid master:2 shared:9 - nfs4 server:/home rw,vers=4.2
+      41 22 0:36 / /a\\040b rw - tmpfs tmpfs rw
+      """
+    #expect(FileSystem.type(ofDevice: 8, 1, in: mounts) == "ext4")
+    #expect(FileSystem.type(ofDevice: 0, 35, in: mounts) == "nfs4")
+    #expect(FileSystem.type(ofDevice: 0, 36, in: mounts) == "tmpfs")
+    #expect(FileSystem.type(ofDevice: 0, 37, in: mounts) == nil)
+    #expect(FileSystem.type(ofDevice: 8, 1, in: "") == nil)
+  }
+
+  @Test(.faults(109)) func whatANewerFcrunWroteIsRefusedAndLeftAsItIs() throws {
+    try inFolder { home in
+      try JobStore(home: home).insert(.sample("aaaaaaaaaaaaaaaa"))
+      try DatabaseQueue(path: home + "/fcrun.db").write {
+        try $0.execute(sql: "INSERT INTO grdb_migrations (identifier) VALUES ('9 from the future')")
+      }
+      #expect(throws: StoreError.newerSchema(home + "/fcrun.db")) { try JobStore(home: home) }
+      let jobs = try DatabaseQueue(path: home + "/fcrun.db").read {
+        try Int.fetchOne($0, sql: "SELECT count(*) FROM jobs")
+      }
+      #expect(jobs == 1)
+    }
+  }
+
+  @Test(.faults(109)) func aJobThatThisFcrunCannotReadIsSaidAndHidesNoOther() throws {
+    try inFolder { home in
+      let store = try JobStore(home: home)
+      for id in ["aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"] { try store.insert(.sample(id)) }
+      try DatabaseQueue(path: home + "/fcrun.db").write {
+        try $0.execute(sql: "UPDATE jobs SET state = '{\"phase\": {\"teleporting\": {}}}' WHERE id LIKE 'a%'")
+      }
+      #expect(throws: StoreError.self) { try store.job("aaaaaaaaaaaaaaaa") }
+      #expect(try store.job("bbbbbbbbbbbbbbbb").id == "bbbbbbbbbbbbbbbb")
+    }
+  }
+
+  /// Each with connections of its own, as processes have them.
+  @Test(.faults(98)) func manyWritersAtOnceWaitForEachOther() async throws {
+    let home = FileManager.default.temporaryDirectory.path + "/fcrun-store-\(UInt64.random(in: 0 ... .max))"
+    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: home) }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for writer in 0..<8 {
+        group.addTask {
+          let store = try JobStore(home: home)
+          let id = String(repeating: "\(writer)", count: 16)
+          try store.insert(.sample(id))
+          let job = try store.claim(id)
+          for turn in 0..<30 { try store.commit(job, event: "turn \(turn)", at: job.createdAt) }
+        }
+      }
+      try await group.waitForAll()
+    }
+    let store = try JobStore(home: home)
+    for job in try store.jobs(unfinishedOnly: false) { #expect(try store.journal(of: job.id).count == 31) }
+    #expect(try store.jobs(unfinishedOnly: false).count == 8)
+  }
+
+  @Test func anEmptyStoreKnowsNoJobAndKeepsNothing() throws {
+    let store = try JobStore.empty()
+    #expect(try store.jobs(unfinishedOnly: false).isEmpty)
+    #expect(throws: StoreError.unknownJob("aaaaaaaaaaaaaaaa")) { try store.job("aaaaaaaaaaaaaaaa") }
+  }
+
+  private func inFolder(_ body: (String) throws -> Void) throws {
+    let home = FileManager.default.temporaryDirectory.path + "/fcrun-store-\(UInt64.random(in: 0 ... .max))"
+    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: home) }
+    try body(home)
   }
 }

@@ -2,44 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A signal gives the machine back first, and then there is time for everything else.
+/// More than one signal, and a cloud that does not give the machine back. Each state by itself is in SignalMatrixTests.
 @Suite(.enabled(if: Binaries.canBoot, "no sshd"))
 struct SignalTests {
-  struct Case: Sendable, CustomTestStringConvertible {
-    var signal: Int32
-    var code: Int32
-    var isBooting: Bool
-    var testDescription: String { "signal \(signal) while \(isBooting ? "booting" : "running")" }
-  }
-
-  static let cases = [2, 15, 1].flatMap { (signal: Int32) in
-    [true, false].map { Case(signal: signal, code: 128 + signal, isBooting: $0) }
-  }
-
-  @Test("A signal sends DELETE within a second and ends with its code within ten", .faults(106), arguments: cases)
-  func signalled(_ one: Case) async throws {
-    try await Bench.run(bootTime: one.isBooting ? "60" : "0.3") { bench in
-      let spec = try bench.spec(["command": "echo begun; echo kept > kept; sleep 100", "outputs": ["kept"]])
-      let submit = try bench.start("submit", spec)
-      try await meet(one, submit)
-      let sent = Date()
-      submit.signal(one.signal)
-      let ended = try await submit.end(within: 15)
-      let took = Date().timeIntervalSince(sent)
-      #expect(ended.code == one.code, "\(ended.err)")
-      #expect(took < 10)
-      let delete = try #require(try bench.cloud.requests().first { $0.method == "DELETE" })
-      #expect(delete.time.timeIntervalSince(sent) < 1)
-      if !one.isBooting { #expect(ended.out == "begun\n") }
-      #expect(try bench.cloud.ledger().live == 0)
-    }
-  }
-
-  private func meet(_ one: Case, _ submit: ChildProcess) async throws {
-    if one.isBooting { return try await submit.says("waiting for it to boot") }
-    try await eventually("the job has written", else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
-  }
-
   @Test("A second Ctrl-C leaves at once and says how to go on; resume then gives the machine back", .faults(106))
   func secondSignal() async throws {
     try await Bench.run(["delete_refused=true"]) { bench in

@@ -36,7 +36,7 @@ struct ReapCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let installation = try Installation.open()
+    let installation = try Installation.openOrWithoutStore()
     let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     let console = Console(.quiet, folder: installation.home)
     let world = try Drive(installation: installation, form: .quiet).world(
