@@ -40,9 +40,11 @@ extension Attempt {
     return Attempt(number: number, offering: offering, machines: machines, sentAt: now)
   }
 
-  /// A machine found in the cloud's list, of which only the name is known: nothing but its release is left to do.
-  package init(found id: String, named name: String, node: Int, number: Int, at now: Moment) {
-    var machine = Machine(node: node, name: name)
+  /// A machine found in the cloud's list: nothing but its release is left to do.
+  ///
+  /// It goes by its id. Others may live under its name, and be wanted: they are not released along with it.
+  package init(found id: String, node: Int, number: Int, at now: Moment) {
+    var machine = Machine(node: node, name: id)
     machine.take(.made(id: id))
     let unknown = Offering(
       id: "", instanceType: "", provider: "", region: "", deploymentType: "", available: false, hourlyPrice: 0,
@@ -224,6 +226,7 @@ extension Attempt {
     return changing { attempt in
       for index in attempt.machines.indices {
         let name = attempt.machines[index].name
+        guard MachineName(name) != nil else { continue }
         attempt.machines[index].adopt(listed.filter { $0.name == name }, sentAt: lastPostAt, at: now)
       }
     }
