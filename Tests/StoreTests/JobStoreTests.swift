@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test(.faults(19)) func aStateThatIsAboutToPostPutsItsNamesUnderWatch() throws {
+  @Test(.faults(19)) func namesAreWatchedForADayAfterTheLastCommitOfTheirJob() throws {
     try withStore { store in
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
@@ -44,6 +44,14 @@ import Testing
       try store.commit(job, event: "chosen", at: job.createdAt)
       #expect(try store.watchedNames(at: job.createdAt).map(\.name) == job.state.attempt?.machines.map(\.name))
       #expect(try store.watchedNames(at: job.createdAt + Window.watch).isEmpty)
+      // Two days later the job ends, and that is when the last machine may have been seen to go.
+      let late = job.createdAt + .seconds(48 * 3600)
+      let attempt = try #require(job.state.attempt)
+      let past = PastAttempt(attempt, outcome: .cancelled, releasedAt: late)
+      job.state = JobState(phase: .finished(.cancelled, kept: nil), past: [past])
+      try store.commit(job, event: "verified", at: late)
+      #expect(try store.watchedNames(at: late + Window.watch + .seconds(-1)).map(\.name) == past.names)
+      #expect(try store.watchedNames(at: late + Window.watch).isEmpty)
     }
   }
 
