@@ -5,7 +5,8 @@ import Simulation
 @main
 struct Torture: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "torture", abstract: "Try to make fcrun leave a machine behind.", subcommands: [Seeds.self])
+    commandName: "torture", abstract: "Try to make fcrun leave a machine behind.",
+    subcommands: [Seeds.self, Model.self])
 }
 
 /// Jobs in virtual time, one for each seed.
