@@ -239,24 +239,24 @@ extension Attempt {
 extension Attempt {
   /// A machine of an attempt that was given up as never made may show later, when its name is nobody's any more: it is
   /// given back together with this attempt's own.
-  func takingAlong(_ past: [PastAttempt], in listing: Listing) -> Attempt {
+  func takingAlong(_ past: [PastAttempt], in listing: Listing, at now: Moment) -> Attempt {
     guard case .trusted(let listed) = listing, !past.isEmpty else { return self }
     let names = past.flatMap(\.names)
     return changing { attempt in
-      attempt.machines[0].take(listed.filter { names.contains($0.name) })
+      attempt.machines[0].take(listed.filter { names.contains($0.name) }, at: now)
     }
   }
 }
 
 extension Machine {
-  mutating func take(_ found: [Listing.Listed]) {
+  mutating func take(_ found: [Listing.Listed], at now: Moment) {
     for one in found where !one.isDeleted && !instances.contains(where: { $0.id == one.id }) {
       instances.append(MadeInstance(id: one.id, seenAt: now))
     }
   }
 
   mutating func adopt(_ found: [Listing.Listed], sentAt: Moment, at now: Moment) {
-    take(found)
+    take(found, at: now)
     switch post {
     case .unsent, .made, .rejected, .absent: break
     case .unknown:

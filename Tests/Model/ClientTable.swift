@@ -116,7 +116,7 @@ extension ClientTable {
     let (name, node) = (instance / Bounds.copies, instance / Bounds.copies % bounds.nodes)
     let made = Moment(milliseconds: Self.now.milliseconds - Bounds.tick.milliseconds * Int64(age))
     let attempt = Attempt(
-      found: "i\(instance)", named: names[name] ?? "", node: node, number: name / bounds.nodes + 1, at: made)
+      found: "i\(instance)", node: node, number: name / bounds.nodes + 1, at: made)
     return number(JobState(phase: .releasing(attempt, .cancelled)), tries: 0)
   }
 
