@@ -94,3 +94,28 @@ enum FaultPage {
     return "| \(fault.number) | \(fault.event) | \(fault.promise) | \(reason ?? shown) |"
   }
 }
+
+/// What comes from others is pinned.
+@Suite struct DependencyTests {
+  private struct Resolved: Decodable {
+    struct Pin: Decodable {
+      struct State: Decodable { var revision: String }
+      var identity: String
+      var location: String
+      var state: State
+    }
+    var pins: [Pin]
+  }
+
+  @Test(.faults(126)) func everyDependencyIsPinnedToACommitFromOverTLS() throws {
+    let data = try Data(contentsOf: URL(filePath: Binaries.repository + "/Package.resolved"))
+    let pins = try JSONDecoder().decode(Resolved.self, from: data).pins
+    for pin in pins {
+      #expect(pin.state.revision.wholeMatch(of: /[0-9a-f]{40}/) != nil, "\(pin.identity)")
+      #expect(pin.location.hasPrefix("https://"), "\(pin.identity)")
+    }
+    let manifest = try String(contentsOfFile: Binaries.repository + "/Package.swift", encoding: .utf8)
+    let wanted = manifest.matches(of: /package\(url: "([^"]+)"/).map { String($0.output.1) }
+    #expect(!wanted.isEmpty && Set(wanted).isSubset(of: Set(pins.map(\.location))))
+  }
+}
