@@ -86,7 +86,8 @@ let package = Package(
         "ForwardCompute", "Jobs", "Remote", "Runner", "Simulator", "Store",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: strict
+      // Places to be killed at, for tests: Sources/fcrun/Failpoints.swift.
+      swiftSettings: strict + [.define("FCRUN_FAILPOINTS", .when(configuration: .debug))]
     ),
     .target(
       name: "TestSupport",
@@ -103,7 +104,7 @@ let package = Package(
     .executableTarget(
       name: "torture",
       dependencies: [
-        "Kills", "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Kills", "Simulation", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/Torture",
       swiftSettings: strict

@@ -42,7 +42,8 @@ package struct Machine: Codable, Equatable, Sendable {
   /// Chosen and durable before the POST; the only mark by which the machine can be found again.
   package var name: String
   package var post: Post
-  /// The adopted instance first; more than one only when the cloud made several for one POST.
+  /// The adopted instance first. More than one when the cloud made several for one POST, and at a release, when one of an
+  /// earlier attempt has shown that was given up as never made.
   package var instances: [MadeInstance]
   package var address: Address?
   /// Pinned on the first connection, `ssh-ed25519 AAAA…`.

@@ -230,11 +230,27 @@ extension Attempt {
   }
 }
 
+extension Attempt {
+  /// A machine of an attempt that was given up as never made may show later, when its name is nobody's any more: it is
+  /// given back together with this attempt's own.
+  func takingAlong(_ past: [PastAttempt], in listing: Listing) -> Attempt {
+    guard case .trusted(let listed) = listing, !past.isEmpty else { return self }
+    let names = past.flatMap(\.names)
+    return changing { attempt in
+      attempt.machines[0].take(listed.filter { names.contains($0.name) })
+    }
+  }
+}
+
 extension Machine {
-  mutating func adopt(_ found: [Listing.Listed], sentAt: Moment, at now: Moment) {
+  mutating func take(_ found: [Listing.Listed]) {
     for one in found where !one.isDeleted && !instances.contains(where: { $0.id == one.id }) {
       instances.append(MadeInstance(id: one.id))
     }
+  }
+
+  mutating func adopt(_ found: [Listing.Listed], sentAt: Moment, at now: Moment) {
+    take(found)
     switch post {
     case .unsent, .made, .rejected, .absent: break
     case .unknown:

@@ -536,7 +536,7 @@ extension JobState {
     at now: Moment
   ) -> JobState {
     let known = attempt.instanceIDs
-    let attempt = attempt.reading(reads, listing, at: now).adopting(listing, at: now)
+    let attempt = attempt.reading(reads, listing, at: now).adopting(listing, at: now).takingAlong(past, in: listing)
     if attempt.isGone { return released(attempt, outcome, in: context, at: now) }
     if attempt.instanceIDs != known { return with(.releasing(attempt, outcome)) }
     guard case .proving = phase else { return with(.releasing(attempt, outcome)) }

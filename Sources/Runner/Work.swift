@@ -346,7 +346,7 @@ extension Failure {
 }
 
 extension Request.Verb {
-  var word: String {
+  package var word: String {
     switch self {
     case .connect: "connect"
     case .exec: "exec"

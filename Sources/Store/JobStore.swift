@@ -45,7 +45,7 @@ package final class JobStore: Sendable {
 
   private init(queue: DatabaseQueue) { self.queue = queue }
 
-  /// A store in memory that knows no job: for what works without one.
+  /// A store in memory that knows no job, and is gone with its last reference: for what works without a file.
   package static func empty() throws(StoreError) -> JobStore {
     do {
       let queue = try DatabaseQueue()
@@ -196,14 +196,21 @@ extension JobStore {
     }
   }
 
-  package func watchedNames(at now: Moment) throws(StoreError) -> [WatchedName] {
-    let rows = try read {
-      try Row.fetchAll(
-        $0, sql: "SELECT * FROM watched WHERE until > ? ORDER BY name", arguments: [now.milliseconds])
-    }
+  /// Names that are looked for whenever fcrun starts.
+  package func watchedNames() throws(StoreError) -> [WatchedName] {
+    let rows = try read { try Row.fetchAll($0, sql: "SELECT * FROM watched ORDER BY name") }
     return rows.map {
       WatchedName(
         name: $0["name"], job: $0["job"], accountFingerprint: $0["account"], until: Moment(milliseconds: $0["until"]))
+    }
+  }
+
+  /// A list has been looked through at `now`, for names of this account: the watch of a name ends with the first look
+  /// after its time, not with the time, or nobody would look where fcrun is not started for a day.
+  package func endWatch(lookedAt now: Moment, account: String) throws(StoreError) {
+    try write {
+      try $0.execute(
+        sql: "DELETE FROM watched WHERE until <= ? AND account = ?", arguments: [now.milliseconds, account])
     }
   }
 

@@ -36,13 +36,24 @@ struct Drive: Sendable {
     let passphrases = try Passphrases(for: record.arrangement.key)
     let world = try world(cloud, console, signals, passphrases)
     warnAboutMissingSecrets(record, console)
-    let verdict = try await Driver(world: world, journal: installation.store).run(
-      record, first: cancels ? .cancelRequested : .restarted)
+    // Not waited for: what it has not proved when the job is over, the next start finds again.
+    let watch = Task { await LateMachines(installation: installation, cloud: cloud).watch() }
+    defer { watch.cancel() }
+    let verdict = try await driver(in: world).run(record, first: cancels ? .cancelRequested : .restarted)
     await console.finish(verdict.record)
     console.emitEnd(verdict, at: world.clock.now())
     report(verdict, console, at: world.clock.now())
     await console.drain()
     return verdict
+  }
+
+  private func driver(in world: World) -> Driver {
+    #if FCRUN_FAILPOINTS
+      if let points = Failpoints.ofThisProcess {
+        return Driver(world: points.around(world), journal: points.around(installation.store))
+      }
+    #endif
+    return Driver(world: world, journal: installation.store)
   }
 
   private func claim(_ id: String) throws -> JobRecord {

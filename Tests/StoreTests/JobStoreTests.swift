@@ -42,8 +42,23 @@ import Testing
       var job = try store.claim("aaaaaaaaaaaaaaaa")
       job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
       try store.commit(job, event: "chosen", at: job.createdAt)
-      #expect(try store.watchedNames(at: job.createdAt).map(\.name) == job.state.attempt?.machines.map(\.name))
-      #expect(try store.watchedNames(at: job.createdAt + Window.watch).isEmpty)
+      #expect(try store.watchedNames().map(\.name) == job.state.attempt?.machines.map(\.name))
+    }
+  }
+
+  @Test(.faults(19)) func aWatchEndsWithTheFirstLookAfterItsTime() throws {
+    try withStore { store in
+      try store.insert(.sample("aaaaaaaaaaaaaaaa"))
+      var job = try store.claim("aaaaaaaaaaaaaaaa")
+      job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
+      try store.commit(job, event: "chosen", at: job.createdAt)
+      let account = job.arrangement.accountFingerprint
+      try store.endWatch(lookedAt: job.createdAt + (Window.watch - .milliseconds(1)), account: account)
+      #expect(try store.watchedNames().count == 1)
+      try store.endWatch(lookedAt: job.createdAt + Window.watch, account: "another")
+      #expect(try store.watchedNames().count == 1, "another account's list says nothing about ours")
+      try store.endWatch(lookedAt: job.createdAt + Window.watch, account: account)
+      #expect(try store.watchedNames().isEmpty)
     }
   }
 

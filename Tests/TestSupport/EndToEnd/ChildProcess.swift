@@ -36,7 +36,7 @@ package final class ChildProcess: Sendable {
   private let outPath: String
   private let errPath: String
   private let start = ContinuousClock.now
-  private let code = Mutex<Int32?>(nil)
+  private let ending = Mutex<Int32?>(nil)
 
   /// - Parameter stem: path of the output files, without `.out` and `.err`.
   package init(_ program: String, _ arguments: [String], environment: [String: String], folder: String, stem: String)
@@ -87,6 +87,8 @@ package final class ChildProcess: Sendable {
 
   /// True while it has not ended.
   package var isRunning: Bool { reap() == nil }
+  /// As ``Ended/code``; nil while it runs.
+  package var code: Int32? { reap() }
 
   package func signal(_ number: Int32) {
     guard isRunning else { return }
@@ -119,7 +121,7 @@ package final class ChildProcess: Sendable {
   }
 
   private func reap() -> Int32? {
-    code.withLock { code in
+    ending.withLock { code in
       if let code { return code }
       var status: Int32 = 0
       guard waitpid(pid, &status, WNOHANG) == pid else { return nil }

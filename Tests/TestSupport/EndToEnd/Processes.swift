@@ -20,6 +20,14 @@ package enum Processes {
     pids().filter { words(of: $0, "cmdline").contains { $0.contains(text) } }
   }
 
+  /// Those whose working directory is this folder or in it.
+  package static func working(below folder: String) -> [pid_t] {
+    pids().filter {
+      let place = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\($0)/cwd")
+      return place.map { $0 == folder || $0.hasPrefix(folder + "/") } ?? false
+    }
+  }
+
   /// Those on a simulated machine.
   package static func on(instance id: String) -> [pid_t] { having("FCRUN_SIM_INSTANCE=\(id)") }
 

@@ -77,6 +77,8 @@ package final class SimulatedCloud: Sendable {
 package struct Ledger {
   let tree: JSONTree
 
+  /// As the simulator told it.
+  package var text: String { tree.description }
   package var live: Int { tree["live"].int ?? -1 }
   package var instances: [JSONTree] { tree["instances"].items }
   package var offerings: [String] { instances.compactMap { $0["offering_id"].text } }
