@@ -8,6 +8,14 @@ import Testing
     #expect(NumberedFault.all.map(\.number) == Array(1...130))
   }
 
+  @Test func everyFaultHasATestOrIsOutOfScope() throws {
+    let named = Set(try MarkedTest.all().flatMap(\.faults))
+    let bare = NumberedFault.all.filter { $0.outOfScope == nil && !named.contains($0.number) }
+    #expect(bare.isEmpty, "without a test and without a reason: \(bare.map { "\($0.number) \($0.event)" })")
+    let both = NumberedFault.all.filter { $0.outOfScope != nil && named.contains($0.number) }
+    #expect(both.isEmpty, "out of scope, but there is a test: \(both.map(\.number))")
+  }
+
   @Test func thePageInTheDocsIsTheOneThatTheRegistryWrites() throws {
     let path = Binaries.repository + "/docs/faults.md"
     let page = FaultPage.text(try MarkedTest.all())
@@ -43,7 +51,7 @@ struct MarkedTest {
   static func all() throws -> [MarkedTest] {
     let root = Binaries.repository + "/Tests"
     let files = try FileManager.default.subpathsOfDirectory(atPath: root).filter {
-      $0.hasSuffix(".swift") && !$0.hasPrefix("TestSupport/") && !$0.hasPrefix("FaultTests/")
+      $0.hasSuffix(".swift") && !$0.hasPrefix("TestSupport/")
     }
     return try files.sorted().flatMap { file in
       marks(in: try String(contentsOfFile: root + "/" + file, encoding: .utf8), of: "Tests/" + file)
