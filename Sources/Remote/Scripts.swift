@@ -93,8 +93,12 @@ package enum Script {
       say "$M"
       (umask 077; mkdir -p "$C") && chmod 700 "$C" || fail "cannot make the control folder $C"
       mkdir -p "$W" && cd "$W" || fail "cannot make the workdir $W"
-      LC_ALL=C tar -xpof - || fail "tar could not unpack into $W"
-      end 0
+      LC_ALL=C tar -xpof - && end 0
+      free=$(df -kP . 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d' ' -f4)
+      case $free in
+        [0-9] | [0-9][0-9]) fail "tar could not unpack into $W: no space is left there ($free KiB)" ;;
+        *) fail "tar could not unpack into $W" ;;
+      esac
       """#
 
   /// Arguments: marker, workdir. Stdin: names, each ended by NUL. Answer: a line with the sha256 of each, in their order.

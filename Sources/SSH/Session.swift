@@ -44,6 +44,9 @@ package final class Session {
   struct Inflow {
     var bytes = 0
     var isClosed = false
+    /// What may come in before the keys are agreed on. libssh2 skips lines before the version for as long as they come
+    /// without a pause: it would never return, and no deadline of ours would be looked at.
+    var limit = 1 << 18
   }
 
   @SSHLoop
@@ -91,6 +94,7 @@ package final class Session {
         Int(libssh2_session_handshake(session.raw, session.descriptor))
       }
       session.phase = .authenticating
+      session.inflow.pointee.limit = .max
       let shown = try session.hostKey()
       if let pin, pin.blob != shown.blob {
         throw SSHError(
@@ -466,13 +470,14 @@ private func receive(
   socket: libssh2_socket_t, buffer: UnsafeMutableRawPointer?, length: Int, flags: Int32,
   abstract: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
 ) -> Int {
+  let inflow = abstract?.pointee?.assumingMemoryBound(to: Session.Inflow.self)
+  if let inflow, inflow.pointee.bytes > inflow.pointee.limit { return -Int(ECONNABORTED) }
   let count = recv(socket, buffer, length, flags)
   let code = errno
   #if os(Linux)
     var on: Int32 = 1
     setsockopt(socket, Int32(IPPROTO_TCP), TCP_QUICKACK, &on, socklen_t(MemoryLayout<Int32>.size))
   #endif
-  let inflow = abstract?.pointee?.assumingMemoryBound(to: Session.Inflow.self)
   if count > 0 { inflow?.pointee.bytes += count }
   if count == 0, length > 0 { inflow?.pointee.isClosed = true }
   return count < 0 ? -Int(code == EWOULDBLOCK ? EAGAIN : code) : count

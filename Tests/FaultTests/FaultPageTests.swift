@@ -8,6 +8,14 @@ import Testing
     #expect(NumberedFault.all.map(\.number) == Array(1...130))
   }
 
+  @Test func everyFaultHasATestOrIsOutOfScope() throws {
+    let named = Set(try MarkedTest.all().flatMap(\.faults))
+    let bare = NumberedFault.all.filter { $0.outOfScope == nil && !named.contains($0.number) }
+    #expect(bare.isEmpty, "without a test and without a reason: \(bare.map { "\($0.number) \($0.event)" })")
+    let both = NumberedFault.all.filter { $0.outOfScope != nil && named.contains($0.number) }
+    #expect(both.isEmpty, "out of scope, but there is a test: \(both.map(\.number))")
+  }
+
   @Test func thePageInTheDocsIsTheOneThatTheRegistryWrites() throws {
     let path = Binaries.repository + "/docs/faults.md"
     let page = FaultPage.text(try MarkedTest.all())
@@ -43,7 +51,7 @@ struct MarkedTest {
   static func all() throws -> [MarkedTest] {
     let root = Binaries.repository + "/Tests"
     let files = try FileManager.default.subpathsOfDirectory(atPath: root).filter {
-      $0.hasSuffix(".swift") && !$0.hasPrefix("TestSupport/") && !$0.hasPrefix("FaultTests/")
+      $0.hasSuffix(".swift") && !$0.hasPrefix("TestSupport/")
     }
     return try files.sorted().flatMap { file in
       marks(in: try String(contentsOfFile: root + "/" + file, encoding: .utf8), of: "Tests/" + file)
@@ -92,5 +100,30 @@ enum FaultPage {
     let shown = tests.map { "[\($0.name)](../\($0.file))" }.joined(separator: "<br>")
     let reason = fault.outOfScope.map { "out of scope: \($0)" }
     return "| \(fault.number) | \(fault.event) | \(fault.promise) | \(reason ?? shown) |"
+  }
+}
+
+/// What comes from others is pinned.
+@Suite struct DependencyTests {
+  private struct Resolved: Decodable {
+    struct Pin: Decodable {
+      struct State: Decodable { var revision: String }
+      var identity: String
+      var location: String
+      var state: State
+    }
+    var pins: [Pin]
+  }
+
+  @Test(.faults(126)) func everyDependencyIsPinnedToACommitFromOverTLS() throws {
+    let data = try Data(contentsOf: URL(filePath: Binaries.repository + "/Package.resolved"))
+    let pins = try JSONDecoder().decode(Resolved.self, from: data).pins
+    for pin in pins {
+      #expect(pin.state.revision.wholeMatch(of: /[0-9a-f]{40}/) != nil, "\(pin.identity)")
+      #expect(pin.location.hasPrefix("https://"), "\(pin.identity)")
+    }
+    let manifest = try String(contentsOfFile: Binaries.repository + "/Package.swift", encoding: .utf8)
+    let wanted = manifest.matches(of: /package\(url: "([^"]+)"/).map { String($0.output.1) }
+    #expect(!wanted.isEmpty && Set(wanted).isSubset(of: Set(pins.map(\.location))))
   }
 }

@@ -88,6 +88,21 @@ import Testing
     #expect(error?.status == 200)
   }
 
+  @Test(
+    .faults(32),
+    arguments: [#""has_more":true"#, #""next":"/v1/x?page=2""#, #""next_cursor":"abc""#, #""next_page":2"#])
+  func aListThatGoesOnIsNotTakenForTheWhole(member: String) async throws {
+    let error = try await failure(of: .answer(200, #"{"data":[],\#(member)}"#)).error
+    #expect(error?.kind == .malformedBody)
+  }
+
+  @Test(.faults(32), arguments: [#""has_more":false"#, #""next":null"#, #""next_cursor":"""#, #""object":"list""#])
+  func aListThatEndsHereIsWhole(member: String) async throws {
+    let server = try ScriptedServer(.answer(200, #"{"data":[],\#(member)}"#))
+    defer { server.stop() }
+    #expect(try await client(server).instances().isEmpty)
+  }
+
   @Test(.faults(31)) func oneBadInstanceSpoilsTheListButNotTheDocument() async throws {
     let good = #"{"id":"a","name":"n","status":"active","extra":{"x":1.50}}"#
     let server = try ScriptedServer(.answer(200, #"{"data":[\#(good),{"id":"b"}]}"#))

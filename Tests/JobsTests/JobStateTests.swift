@@ -107,6 +107,21 @@ import Testing
     #expect(state.word == "finished")
   }
 
+  /// What the API says once may be stale, and SSH may still work: the machine is deleted and proved gone all the same.
+  @Test(.faults(27, 93)) func aMachineThatTheAPICallsDeletedIsBelievedTheSecondTimeAndStillDeleted() throws {
+    let gone = Event.observed([.ending(status: "deleted")])
+    let running = JobState(phase: .running(StateTable.attempt { $0.launchedAt = StateTable.now }))
+    let once = try running.after(gone, in: StateTable.context, at: StateTable.now)
+    #expect(once.word == "running")
+    let twice = try once.after(gone, in: StateTable.context, at: StateTable.now + .seconds(2))
+    #expect(twice.word == "releasing")
+    guard case .perform(.delete(let attempt)) = twice.next(tries: 0) else {
+      Issue.record("it is not deleted: \(twice.next(tries: 0))")
+      return
+    }
+    #expect(attempt.instanceIDs == running.attempt?.instanceIDs)
+  }
+
   @Test(.faults(49)) func twoInstancesUnderOneNameAreBothReleased() throws {
     let two = ["i-1", "i-2"].map { Listing.Listed(id: $0, name: StateTable.name, isDeleted: false) }
     let settling = StateTable.attempt {

@@ -284,7 +284,7 @@ package struct NumberedFault: Sendable {
       "Each has names of its own; a lease keeps one process on one job."),
     NumberedFault(
       62, "fewer GPUs than offered, or a broken driver",
-      "The command sees it and fails with its own code; the machine is given back."),
+      "A setup that looks, as with nvidia-smi, ends the job before the command, with its own code."),
   ]
 
   private static let ssh: [NumberedFault] = [
@@ -299,7 +299,7 @@ package struct NumberedFault: Sendable {
       "Nothing is sent; both fingerprints are told, and the machine is given back."),
     NumberedFault(
       66, "somebody is between at the first connection",
-      "The first host key is pinned and shown; every later connection must have it."),
+      "The first host key is pinned, and shown by fcrun show; every later connection must have it."),
     NumberedFault(
       67, "a banner that is garbage, long, endless, or of version 1",
       "The connection fails within its deadline."),
@@ -423,7 +423,7 @@ package struct NumberedFault: Sendable {
       "The lock is the kernel's and went with the owner; the process id is only shown."),
     NumberedFault(
       105, "the owner of a job is stopped, and somebody takes over",
-      "Taking over raises the epoch: whatever the old owner writes later is refused, and it ends."),
+      "resume --take-over ends it; whatever an older owner still writes is refused by its epoch."),
     NumberedFault(
       106, "SIGINT, SIGTERM, SIGHUP, once or twice",
       "DELETE is the first thing that is done; the second signal leaves at once and says how to go on."),
@@ -456,7 +456,7 @@ package struct NumberedFault: Sendable {
       "Only regular files, folders and safe links are made, under new names."),
     NumberedFault(
       115, "the machine reports absurd sizes, or entries without end",
-      "Bytes, entries and depth are limited."),
+      "Entries, names and lines are limited, the time is output_grace, and absurd sizes are refused."),
     NumberedFault(
       116, "the machine sends files that were not asked for",
       "They are refused."),
@@ -480,7 +480,8 @@ package struct NumberedFault: Sendable {
       "A terminal gets none but colours; files keep the bytes."),
     NumberedFault(
       123, "workflow commands of a CI system in the logs",
-      "The job's output cannot speak to the CI system."),
+      "The job's output cannot speak to the CI system.",
+      outOfScope: "fcrun has no mode for CI systems yet; what a job writes reaches the log of the CI system as it is."),
     NumberedFault(
       124, "the API answers with ids that are paths",
       "Ids are checked before they are part of a URL."),

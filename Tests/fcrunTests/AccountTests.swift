@@ -129,6 +129,31 @@ struct AccountTests {
     }
   }
 
+  @Test(
+    "Another account's key, or another cloud, says nothing about a job's machines: 78, and they are left", .faults(44))
+  func anotherAccount() async throws {
+    try await Bench.run { bench in
+      let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 3; exit 4"]))
+      try await eventually("the job has written", within: 30, else: { submit.err }) {
+        submit.stdout.isEmpty ? nil : true
+      }
+      await submit.destroy()
+      let id = try await bench.job()
+      let folder = bench.folder + "/elsewhere"
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      let other = try await SimulatedCloud([], bootTime: "0.3", folder: folder, environment: bench.environment)
+      let there = ["FORWARD_COMPUTE_BASE_URL": other.baseURL, "FORWARD_COMPUTE_API_KEY": other.token]
+      let away = try await bench.fcrun("resume", id, env: there)
+      await other.stop()
+      #expect(away.code == 78 && away.err.contains(bench.cloud.baseURL), "\(away.err)")
+      let stranger = try await bench.fcrun("resume", id, env: ["FORWARD_COMPUTE_API_KEY": "another"])
+      #expect(stranger.code == 78 && stranger.err.contains("another account"), "\(stranger.err)")
+      #expect(try bench.cloud.requests().allSatisfy { $0.method != "DELETE" })
+      #expect(try await bench.fcrun("resume", id).code == 4)
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
   private func rent(_ name: String, _ bench: Bench) throws -> String {
     let key = try LoopbackHTTP.send("GET", "/v1/spot/ssh-keys/", port: bench.cloud.port, token: bench.cloud.token)
     let body =

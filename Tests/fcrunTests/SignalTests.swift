@@ -79,6 +79,35 @@ struct SignalTests {
     }
   }
 
+  @Test("A DELETE that is refused while the machine is creating is repeated until it is taken", .faults(36, 106))
+  func refusedWhileCreating() async throws {
+    try await Bench.run(["delete_refused_while_creating=true"], bootTime: "3") { bench in
+      let submit = try bench.start("submit", try bench.spec(["command": "true"]))
+      try await submit.says("waiting for it to boot")
+      submit.signal(2)
+      let ended = try await submit.end(within: 15)
+      #expect(ended.code == 130, "\(ended.err)")
+      let deletes = try bench.cloud.requests().filter { $0.method == "DELETE" }.map(\.status)
+      #expect(deletes.count > 1 && deletes.first == "400" && deletes.last == "202", "\(deletes)")
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test("A machine that stays deleting is 75 ten seconds after a signal, by name, and stays on record", .faults(37))
+  func staysDeleting() async throws {
+    try await Bench.run(["delete_stuck=true"], load: .waiting) { bench in
+      let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
+      try await eventually("the job has written", within: 30, else: { submit.err }) {
+        submit.stdout.isEmpty ? nil : true
+      }
+      submit.signal(15)
+      let ended = try await submit.end(within: 15)
+      #expect(ended.code == 75, "\(ended.err)")
+      for id in try bench.cloud.ledger().ids { #expect(ended.err.contains(id), "\(ended.err)") }
+      #expect(try await bench.show()["state"].text == "proving")
+    }
+  }
+
   @Test("A job that succeeded and whose release is killed before the proof ends with 0 once resumed", .faults(12))
   func successAfterUnprovedRelease() async throws {
     try await Bench.run(["delete_refused=true"]) { bench in

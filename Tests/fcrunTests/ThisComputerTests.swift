@@ -271,37 +271,8 @@ struct ThisComputerTests {
     }
   }
 
-  /// A wall clock for one program only: a library that comes before the C library.
   private func shiftedClock(_ bench: Bench) async throws -> String {
-    let source = try bench.write(
-      "clock.c",
-      """
-      #define _GNU_SOURCE
-      #include <stdlib.h>
-      #include <sys/time.h>
-      #include <sys/syscall.h>
-      #include <time.h>
-      #include <unistd.h>
-      static long shift(void) { const char *s = getenv("CLOCK_SHIFT"); return s ? atol(s) : 0; }
-      int clock_gettime(clockid_t id, struct timespec *at) {
-        int r = syscall(SYS_clock_gettime, id, at);
-        if (r == 0 && id == CLOCK_REALTIME) at->tv_sec += shift();
-        return r;
-      }
-      int gettimeofday(struct timeval *restrict at, void *restrict zone) {
-        struct timespec now;
-        int r = clock_gettime(CLOCK_REALTIME, &now);
-        at->tv_sec = now.tv_sec;
-        at->tv_usec = now.tv_nsec / 1000;
-        return r;
-      }
-      time_t time(time_t *at) {
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        if (at) *at = now.tv_sec;
-        return now.tv_sec;
-      }
-      """)
+    let source = try bench.write("clock.c", WallClock.source)
     let library = bench.folder + "/clock.so"
     let made = try await bench.shell("cc -shared -fPIC -o '\(library)' '\(source)'")
     guard made.code == 0 else { throw Unmet("cc: \(made.err)") }

@@ -193,7 +193,9 @@ struct FetchCommand: AsyncParsableCommand {
       await console.drain()
     case .collected(let missing):
       throw Failure(status: .failed, message: "these outputs are not there: \(missing.joined(separator: ", "))")
-    case let event: throw Failure(status: .machineLost, message: "the outputs could not be fetched: \(event)")
+    case let event:
+      throw Failure(
+        status: .machineLost, message: "the outputs could not be fetched: \(event.trouble ?? event.word)")
     }
   }
 }
