@@ -17,12 +17,18 @@ struct LateMachines: Sendable {
     guard let findings = try? await reaper.survey(request, standing: installation.standing) else { return }
     for finding in findings where finding.isToBeTaken {
       let taken = (try? await reaper.take(finding)) ?? .notProved
-      guard taken != .wasGone else { continue }
-      Report.warn(
-        "\(finding.instance.id) appeared late under \(finding.instance.name): "
-          + (taken == .proved
-            ? "given back and proved gone" : "NOT PROVED GONE; try: fcrun reap \(finding.instance.id)"))
+      tell(finding.instance, taken)
     }
+  }
+
+  private func tell(_ instance: Instance, _ taken: Reaper.Taken) {
+    let end: String
+    switch taken {
+    case .wasGone, .left: return
+    case .proved: end = "given back and proved gone"
+    case .notProved: end = "NOT PROVED GONE; try: fcrun reap \(instance.id)"
+    }
+    Report.warn("\(instance.id) appeared late under \(instance.name): \(end)")
   }
 
   /// The same, but no longer than `limit`: a DELETE that was sent goes on without us.
