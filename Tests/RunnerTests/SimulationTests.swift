@@ -100,6 +100,15 @@ import Testing
     #expect(never.isEmpty, "\(never)")
   }
 
+  /// They are caught by `make mutants`; that they still fit the sources is seen here.
+  @Test func everyMutantOfTheProtocolFitsTheSources() throws {
+    let mutants = try Mutants(repository: Binaries.repository)
+    let edited = try mutants.edited(in: Binaries.repository)
+    #expect(mutants.all.count >= 40 && Set(mutants.all.map(\.name)).count == mutants.all.count)
+    #expect(mutants.all.allSatisfy { mutant in edited.values.contains { $0.contains("isMutant(\(mutant.number))") } })
+    #expect(Mutation.turnOn == nil, "the shipped sources have no mutants")
+  }
+
   @Test func aScriptIsCutDownToWhatBreaksThePromise() async throws {
     let broken = Ingredient(name: "breaks", kind: "breaks", effect: .machines { $0.violate("a promise") })
     let harmless = Ingredient(name: "harmless", kind: "harmless", effect: .machines { _ in })
