@@ -44,11 +44,14 @@ demo: build
 
 test: build-tests
 	@set -euo pipefail; \
-	log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	log=$$(mktemp); FCRUN_FAULT_LEDGER=$$(mktemp); export FCRUN_FAULT_LEDGER; \
+	trap 'rm -f "$$log" "$$FCRUN_FAULT_LEDGER"' EXIT; \
 	$(if $(CI),export FCRUN_REQUIRE_SSHD=1;) \
 	$(SWIFT) test $(ARROWS) --skip fcrunTests </dev/null 2>&1 | tee "$$log"; \
 	$(SWIFT) test $(ARROWS) --skip-build --filter fcrunTests </dev/null 2>&1 | tee -a "$$log"; \
-	[ "$$(grep -Ec 'Test run with [1-9][0-9]* test' "$$log")" = 2 ] || { echo 'make test: a part of the tests did not run' >&2; exit 1; }
+	FCRUN_FAULT_LEDGER_JUDGED=$$FCRUN_FAULT_LEDGER \
+	  $(SWIFT) test $(ARROWS) --skip-build --filter everyFaultHasATestThatRan </dev/null 2>&1 | tee -a "$$log"; \
+	[ "$$(grep -Ec 'Test run with [1-9][0-9]* test' "$$log")" = 3 ] || { echo 'make test: a part of the tests did not run' >&2; exit 1; }
 
 N ?= 1000
 SEED ?= 1

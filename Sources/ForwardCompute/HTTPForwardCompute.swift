@@ -152,6 +152,27 @@ extension Answer {
     guard case .array(let elements)? = json["data"] else {
       throw malformed(read.operation, "the answer is not a list: data: an array was expected")
     }
+    if let more = json.furtherPages {
+      throw malformed(
+        read.operation, "the list goes on after what was answered (\(more)), and its pages are not known here")
+    }
     return elements
+  }
+}
+
+extension JSONValue {
+  /// The member by which a list says that there is more of it; nil when it does not.
+  ///
+  /// The API documents no pages. Should it get them, a first page must not pass for the whole: what is not on it would be
+  /// taken for gone.
+  fileprivate var furtherPages: String? {
+    if case .bool(true)? = self["has_more"] { return "has_more" }
+    return ["next", "next_page", "next_cursor", "next_page_token", "next_url"].first { name in
+      switch self[name] {
+      case .none, .null?, .bool(false)?: false
+      case .string(let text)?: !text.isEmpty
+      case .bool?, .number?, .array?, .object?: true
+      }
+    }
   }
 }

@@ -24,9 +24,11 @@ public actor RequestLimiter {
   public static let uptime: @Sendable () -> Duration = { [start = ContinuousClock.now] in ContinuousClock.now - start }
 
   /// Takes a token, now or in advance, and says how long the caller must wait before it uses it.
-  public func reserve() -> Duration {
+  ///
+  /// - Parameter keepsPause: whether the pause after somebody's 429 counts.
+  public func reserve(keepsPause: Bool = true) -> Duration {
     let now = now()
-    let ready = max(full - tolerance, pausedUntil, now)
+    let ready = max(full - tolerance, keepsPause ? pausedUntil : now, now)
     full = max(full, now) + interval
     return ready - now
   }

@@ -81,9 +81,9 @@ extension RetryingForwardCompute {
     }
   }
   public func deleteInstance(_ id: String) async throws(APIError) {
-    try await repeating("delete instance \(Excerpt.escaped(id, limit: 100))") { () throws(APIError) in
-      try await inner.deleteInstance(id)
-    }
+    // A pause that a read was told to make may be a minute; the machine costs money, and at worst the answer is a 429.
+    let operation = "delete instance \(Excerpt.escaped(id, limit: 100))"
+    try await repeating(operation, keepsPause: false) { () throws(APIError) in try await inner.deleteInstance(id) }
   }
   public func volumes() async throws(APIError) -> [Volume] {
     try await repeating(Read.volumes.operation) { () throws(APIError) in try await inner.volumes() }
@@ -122,12 +122,12 @@ extension RetryingForwardCompute {
 
 extension RetryingForwardCompute {
   private func repeating<Value: Sendable>(
-    _ operation: String, _ call: () async throws(APIError) -> Value
+    _ operation: String, keepsPause: Bool = true, _ call: () async throws(APIError) -> Value
   ) async throws(APIError) -> Value {
     let start = limiter.now()
     var paused: Duration = .zero
     for attempt in 1... {
-      try await turn(operation)
+      try await turn(operation, keepsPause: keepsPause)
       do {
         return try await call()
       } catch {
@@ -152,11 +152,11 @@ extension RetryingForwardCompute {
   }
 
   /// Waits for a token, and once more when somebody else met a 429 meanwhile.
-  private func turn(_ operation: String) async throws(APIError) {
-    let wait = await limiter.reserve()
+  private func turn(_ operation: String, keepsPause: Bool = true) async throws(APIError) {
+    let wait = await limiter.reserve(keepsPause: keepsPause)
     guard wait > .zero else { return }
     try await pause(wait, operation)
-    let rest = await limiter.remainingPause()
+    let rest = keepsPause ? await limiter.remainingPause() : .zero
     if rest > .zero { try await pause(rest, operation) }
   }
 

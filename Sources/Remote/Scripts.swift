@@ -129,11 +129,13 @@ package enum Script {
         [ ! -f "$U/over" ] || exit 1
         export LC_ALL=C
         exec tar -xpof -
-      )
-      r=$?
+      ) && end 0
       [ ! -f "$U/over" ] || exit 1
-      [ $r = 0 ] || fail "tar could not unpack into $W"
-      end 0
+      free=$(df -kP . 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d' ' -f4)
+      case $free in
+        [0-9] | [0-9][0-9]) fail "tar could not unpack into $W: no space is left there ($free KiB)" ;;
+        *) fail "tar could not unpack into $W" ;;
+      esac
       """#
 
   /// Arguments: marker, workdir. Stdin: names, each ended by NUL. Answer: a line with the sha256 of each, in their order.

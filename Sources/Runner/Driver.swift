@@ -41,6 +41,10 @@ package struct Driver: Sendable {
   /// - Parameter first: what happens to the job as it is taken; a cancel where the driver is started for that.
   /// - Throws: ``StoreError`` when the store fails before anything is rented, or when the job was taken over.
   package func run(_ record: JobRecord, first: Event = .restarted) async throws -> Verdict {
+    try await Driver(world: world.onTimeLine(of: record), journal: journal).drive(record, first: first)
+  }
+
+  private func drive(_ record: JobRecord, first: Event) async throws -> Verdict {
     var run = Run(record: record)
     if record.state.isReleasing { run.releasingSince = world.clock.now() }
     try step(&run, .restarted)
@@ -63,7 +67,8 @@ package struct Driver: Sendable {
     let isPost = if case .create = effect { true } else { false }
     // A POST that is out is worth waiting for a little: its answer holds the id.
     return await world.wakes.run(
-      job: record.id, until: run.deadline, mercy: isPost && pause == .zero ? Pace.mercyForPost : .zero,
+      job: record.id, within: run.deadline.map { max(.zero, $0 - world.clock.now()) },
+      mercy: isPost && pause == .zero ? Pace.mercyForPost : .zero,
       listensForCancel: !run.isEnding
     ) {
       if pause > .zero { await world.clock.sleep(for: pause) }

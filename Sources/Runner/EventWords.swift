@@ -2,7 +2,7 @@ import Jobs
 
 extension Event {
   /// One line for the journal and for `--json`: the fact, never a secret.
-  var word: String {
+  package var word: String {
     switch self {
     case .restarted: "picked up by a process"
     case .chosen(let offering): "chosen \(offering.id)"
@@ -46,7 +46,7 @@ extension Event {
   }
 
   /// What a person should hear when nothing came of an effect.
-  var trouble: String? {
+  package var trouble: String? {
     switch self {
     case .unreachable(let why, _): why
     case .listed(.unreadable(let why)): "the list of instances is not readable: \(why)"

@@ -1,3 +1,8 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -43,6 +48,49 @@ package final class Lease: Sendable {
     var buffer = [UInt8](repeating: 0, count: 32)
     let count = read(file, &buffer, buffer.count)
     return count > 0 ? Int32(String(decoding: buffer.prefix(count), as: UTF8.self)) : nil
+  }
+
+  /// Ends the process that holds the job, with SIGKILL, and waits until the kernel has given the job back.
+  ///
+  /// A stopped or hung owner is ended like any other. Its workers end when it does; those that were stopped too, as by
+  /// Ctrl-Z, are continued, or they would never see that their owner is gone, and would hold the job's logs for ever.
+  /// - Returns: false when the owner cannot be found, may not be ended, or does not end within five seconds.
+  package static func endOwner(folder: String) -> Bool {
+    guard isHeld(folder: folder) else { return true }
+    guard let owner = owner(folder: folder), holds(owner, folder + "/lock") else { return !isHeld(folder: folder) }
+    let workers = children(of: owner)
+    guard kill(owner, SIGKILL) == 0 || errno == ESRCH else { return false }
+    for worker in workers { kill(worker, SIGCONT) }
+    for _ in 0..<500 where isHeld(folder: folder) { usleep(10_000) }
+    return !isHeld(folder: folder)
+  }
+
+  /// Empty where there is no /proc.
+  private static func children(of process: Int32) -> [Int32] {
+    let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return entries.compactMap { Int32($0) }.filter { parent(of: $0) == process }
+  }
+
+  /// proc_pid_stat(5): the name in brackets may hold anything; after it come the state and the parent.
+  private static func parent(of process: Int32) -> Int32? {
+    guard let stat = FileManager.default.contents(atPath: "/proc/\(process)/stat") else { return nil }
+    let fields = String(decoding: stat, as: UTF8.self).split(separator: ")").last?.split(separator: " ") ?? []
+    return fields.count > 1 ? Int32(fields[1]) : nil
+  }
+
+  /// Whether that process has the file open: a number in a file may be another process' by now (proc(5)).
+  private static func holds(_ process: Int32, _ path: String) -> Bool {
+    #if os(Linux)
+      var (wanted, found) = (stat(), stat())
+      guard stat(path, &wanted) == 0 else { return false }
+      let descriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd")) ?? []
+      return descriptors.contains { name in
+        stat("/proc/\(process)/fd/\(name)", &found) == 0 && found.st_dev == wanted.st_dev
+          && found.st_ino == wanted.st_ino
+      }
+    #else
+      return kill(process, 0) == 0
+    #endif
   }
 
   /// Whether some process drives the job at this moment.

@@ -51,12 +51,12 @@ package enum Wake: Sendable, Equatable {
 
 /// Signals of this process, cancel requests of others, and deadlines.
 package protocol Wakes: Sendable {
-  /// Runs `operation`, and says what else came up meanwhile.
+  /// Runs `operation`, and says what else came up meanwhile: ``Wake/deadline`` when `limit` has passed.
   ///
   /// When something comes first the operation gets `mercy` to end by itself, then it is cancelled and its event is
   /// dropped: what it did is as unknown as after a crash.
   func run(
-    job: String, until deadline: Moment?, mercy: Duration, listensForCancel: Bool,
+    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?)
 }

@@ -18,11 +18,12 @@ package struct Reaper: Sendable {
     self.owner = owner
   }
 
-  /// What is known locally about a name's job.
+  /// What is known locally about an instance that carries a name of ours.
   package enum Standing: Sendable, Equatable {
     case driven
     case resumable
     case kept
+    /// Its job, or its attempt, is over, or works with another instance of the same name.
     case over
     case unknown
   }
@@ -61,12 +62,12 @@ package struct Reaper: Sendable {
   /// Every live instance that carries a name of ours, and what is to become of it.
   /// - Throws: `APIError` when the list cannot be had, or cannot be believed.
   package func survey(
-    _ request: Request, standing: (_ job: String) -> Standing
+    _ request: Request, standing: (_ id: String, _ name: MachineName) -> Standing
   ) async throws(APIError) -> [Finding] {
     let now = world.clock.now()
     return try await world.api.instances().compactMap { instance in
       guard instance.status != .deleted, let name = MachineName(instance.name) else { return nil }
-      let verdict = judge(instance, name, request, standing(name.job), at: now)
+      let verdict = judge(instance, name, request, standing(instance.id, name), at: now)
       return Finding(instance: instance, name: name, verdict: verdict)
     }
   }
@@ -103,6 +104,20 @@ package struct Reaper: Sendable {
     }
   }
 
+  /// Gives back what lives under one of `names` and is wanted by nobody: machines that the cloud made late, or twice.
+  /// - Throws: `APIError` when the list cannot be had.
+  package func giveBackStrays(
+    under names: [String], standing: (_ id: String, _ name: MachineName) -> Standing
+  ) async throws -> [(finding: Finding, taken: Taken)] {
+    let named = Request(named: names, older: nil, anyOwner: false)
+    var results: [(Finding, Taken)] = []
+    for finding in try await survey(named, standing: standing) where names.contains(finding.instance.name) {
+      guard standing(finding.instance.id, finding.name) == .over else { continue }
+      results.append((finding, (try? await take(finding)) ?? .notProved))
+    }
+    return results
+  }
+
   package enum Taken: Sendable { case wasGone, proved, notProved }
 
   /// Reads it once more, deletes it, and proves that it is gone: the driver's release, without a job.
@@ -133,7 +148,7 @@ extension Reaper.Finding {
     let plan = JobPlan(
       name: "reap", file: "", root: "", resources: Resources(), command: .argv([]), retry: Retry(on: []))
     let attempt = Attempt(
-      found: instance.id, named: instance.name, node: name.node, number: name.attempt, at: sentAt(before: now))
+      found: instance.id, node: name.node, number: name.attempt, at: sentAt(before: now))
     return JobRecord(
       context: JobContext(id: name.job, owner: owner, plan: plan),
       arrangement: Arrangement(

@@ -67,4 +67,25 @@ package struct World: Sendable {
       return await group.reduce(into: []) { $0.append($1) }.sorted { $0.0 < $1.0 }.map(\.1)
     }
   }
+  /// The same world on the time line of a job, which never goes back: a wall clock that was set back between two processes
+  /// would put every deadline of the job out of reach.
+  func onTimeLine(of record: JobRecord) -> World {
+    var copy = self
+    copy.clock = LaterClock(clock: clock, by: max(.zero, record.updatedAt - clock.now()))
+    return copy
+  }
+}
+
+/// A clock that is ahead of another one.
+private struct LaterClock: Clock {
+  let clock: any Clock
+  let lead: Duration
+
+  init(clock: any Clock, by lead: Duration) {
+    self.clock = clock
+    self.lead = lead
+  }
+
+  func now() -> Moment { clock.now() + lead }
+  func sleep(for duration: Duration) async { await clock.sleep(for: duration) }
 }

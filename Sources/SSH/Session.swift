@@ -46,6 +46,9 @@ package final class Session {
     var bytes = 0
     /// The other side has closed it, or it failed.
     var isOver = false
+    /// What may come in before the keys are agreed on. libssh2 skips lines before the version for as long as they come
+    /// without a pause: it would never return, and no deadline of ours would be looked at.
+    var limit = 1 << 18
   }
 
   @SSHLoop
@@ -93,6 +96,7 @@ package final class Session {
         Int(libssh2_session_handshake(session.raw, session.descriptor))
       }
       session.phase = .authenticating
+      session.inflow.pointee.limit = .max
       let shown = try session.hostKey()
       if let pin, pin.blob != shown.blob {
         throw SSHError(
@@ -476,6 +480,8 @@ private func receive(
   socket: libssh2_socket_t, buffer: UnsafeMutableRawPointer?, length: Int, flags: Int32,
   abstract: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
 ) -> Int {
+  let inflow = abstract?.pointee?.assumingMemoryBound(to: Session.Inflow.self)
+  if let inflow, inflow.pointee.bytes > inflow.pointee.limit { return -Int(ECONNABORTED) }
   let count = recv(socket, buffer, length, flags)
   let code = errno
   #if os(Linux)

@@ -76,4 +76,11 @@ package struct WatchedName: Sendable, Equatable {
   package var job: String
   package var accountFingerprint: String
   package var until: Moment
+
+  package init(name: String, job: String, accountFingerprint: String, until: Moment) {
+    self.name = name
+    self.job = job
+    self.accountFingerprint = accountFingerprint
+    self.until = until
+  }
 }

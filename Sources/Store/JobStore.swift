@@ -23,11 +23,14 @@ package final class JobStore: Sendable {
 
   /// Opens or makes `fcrun.db` in `home`.
   package init(home: String) throws(StoreError) {
+    if let network = FileSystem.network(of: home) { throw .onNetwork(home, network) }
     let path = home + "/fcrun.db"
     // One at a time: a migrator looks at what is applied before it takes SQLite's lock.
     let lock = open(home + "/fcrun.db.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     defer { close(lock) }
     flock(lock, LOCK_EX)
+    // SQLite would make it as the umask says; its two companions get the mode of the database.
+    close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
     do {
       queue = try DatabaseQueue(path: path, configuration: Self.configuration)
       // GRDB sets NORMAL in its own WAL set-up, after prepareDatabase: set it again and read it back.
@@ -37,6 +40,19 @@ package final class JobStore: Sendable {
       try Schema.migrator.migrate(queue)
     } catch {
       throw Self.unusable(error, path)
+    }
+  }
+
+  private init(queue: DatabaseQueue) { self.queue = queue }
+
+  /// A store in memory that knows no job, and is gone with its last reference: for what works without a file.
+  package static func empty() throws(StoreError) -> JobStore {
+    do {
+      let queue = try DatabaseQueue()
+      try Schema.migrator.migrate(queue)
+      return JobStore(queue: queue)
+    } catch {
+      throw unusable(error, "a store in memory")
     }
   }
 
@@ -117,11 +133,11 @@ extension JobStore {
 
   /// The result of the last effect and, with the new state, the intent of the next: one durable transaction.
   ///
-  /// A state that is about to POST puts its names under watch in the same transaction, for ``Window/watch``: a POST may be
-  /// executed late, or twice, whatever was answered.
+  /// The job's names go under watch in the same transaction, for ``Window/watch`` from now: a POST may be executed late,
+  /// or twice, whatever was answered, and it may have left long after its intent was committed.
   /// - Throws: ``StoreError/fenced(_:)`` when another process has claimed the job.
   package func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
-    let watched = job.namesAboutToBePosted
+    let watched = job.state.namesToWatch
     try write { db in
       try db.execute(
         sql: "UPDATE jobs SET state = ?, phase = ?, updated_at = ? WHERE id = ? AND epoch = ?",
@@ -130,7 +146,10 @@ extension JobStore {
       try Self.journal(db, job.id, epoch: job.epoch, at: now, event: event, phase: job.state.word)
       for name in watched {
         try db.execute(
-          sql: "INSERT OR IGNORE INTO watched (name, job, account, until) VALUES (?, ?, ?, ?)",
+          sql: """
+            INSERT INTO watched (name, job, account, until) VALUES (?, ?, ?, ?)
+            ON CONFLICT (name) DO UPDATE SET until = max(until, excluded.until)
+            """,
           arguments: [name, job.id, job.arrangement.accountFingerprint, (now + Window.watch).milliseconds])
       }
     }
@@ -154,13 +173,6 @@ extension JobStore {
   }
 }
 
-extension JobRecord {
-  fileprivate var namesAboutToBePosted: [String] {
-    guard case .creating(let attempt) = state.phase else { return [] }
-    return attempt.machines.map(\.name)
-  }
-}
-
 // MARK: - Requests, watched names, the installation
 
 extension JobStore {
@@ -180,14 +192,21 @@ extension JobStore {
     }
   }
 
-  package func watchedNames(at now: Moment) throws(StoreError) -> [WatchedName] {
-    let rows = try read {
-      try Row.fetchAll(
-        $0, sql: "SELECT * FROM watched WHERE until > ? ORDER BY name", arguments: [now.milliseconds])
-    }
+  /// Names that are looked for whenever fcrun starts.
+  package func watchedNames() throws(StoreError) -> [WatchedName] {
+    let rows = try read { try Row.fetchAll($0, sql: "SELECT * FROM watched ORDER BY name") }
     return rows.map {
       WatchedName(
         name: $0["name"], job: $0["job"], accountFingerprint: $0["account"], until: Moment(milliseconds: $0["until"]))
+    }
+  }
+
+  /// A list has been looked through at `now`, for names of this account: the watch of a name ends with the first look
+  /// after its time, not with the time, or nobody would look where fcrun is not started for a day.
+  package func endWatch(lookedAt now: Moment, account: String) throws(StoreError) {
+    try write {
+      try $0.execute(
+        sql: "DELETE FROM watched WHERE until <= ? AND account = ?", arguments: [now.milliseconds, account])
     }
   }
 

@@ -5,7 +5,8 @@ import SSH
 @SSHLoop
 final class CollectVerb {
   /// Members of all archives together.
-  static let mostMembers = 5_000_000
+  static let mostMembers = 1_000_000
+  static let mostRefusalsTold = 1000
 
   private let verb: Collect
   private let session: Session

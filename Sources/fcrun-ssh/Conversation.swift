@@ -4,6 +4,8 @@ import SSH
 /// One script of ours running on the machine: what a login shell printed before it is skipped, its answer is read, its end is known.
 @SSHLoop
 final class Conversation {
+  /// No line of our scripts is nearly as long: a machine that sends more would fill our memory.
+  static let longestLine = 1 << 20
   /// What is kept of a script's stderr.
   static let longestComplaint = 64 * 1024
 
@@ -100,6 +102,7 @@ final class Conversation {
         defer { position = end + 1 }
         return Array(unread[position..<end])
       }
+      guard unread.count - position <= Self.longestLine else { throw failed("the machine sends a line without an end") }
       guard try await more() else { return nil }
     }
   }

@@ -23,6 +23,8 @@ final class Intake {
   var listed: [[[UInt8]]] = []
 
   private var members = 0
+  /// Matches, refused files and files with a hash.
+  private var names = 0
   /// For each domain and path: the sha256 of what came, and where it lies.
   private var received: [String: (digest: [UInt8], place: [[UInt8]])] = [:]
   private var current: Writing?
@@ -39,16 +41,28 @@ final class Intake {
     (self.extraction, self.map, self.outputFolder, self.progress) = (extraction, map, outputFolder, progress)
   }
 
+  private func countName() throws(Failure) {
+    names += 1
+    guard names <= 2 * CollectVerb.mostMembers else {
+      throw Failure(kind: .remote, message: "the machine names more than \(2 * CollectVerb.mostMembers) outputs")
+    }
+  }
+
   func match(_ name: [UInt8], _ index: Int) throws(Failure) {
+    try countName()
     guard map.add(match: name, of: index) else {
       throw Failure(kind: .remote, message: "the machine names an output that was not asked for: \(name.shown)")
     }
     found.insert(index)
   }
 
-  func refuse(_ name: [UInt8], _ why: String) { refused.append("\(name.shown): \(why)") }
+  /// Only the first are told: there may be millions.
+  func refuse(_ name: [UInt8], _ why: String) {
+    if refused.count < CollectVerb.mostRefusalsTold { refused.append("\(name.shown): \(why)") }
+  }
 
   func list(_ name: [UInt8]) throws(Failure) {
+    try countName()
     guard let path = Place.components(name) else {
       throw Failure(kind: .remote, message: "the machine lists a file outside: \(name.shown)")
     }

@@ -17,12 +17,15 @@ struct Drive: Sendable {
   let form: Console.Form
   /// Takes the machines of a finished job back that were kept.
   var cancels = false
+  /// Ends the process that drives the job, if there is one.
+  var takesOver = false
 
   /// The driver itself asks again, and something else in between: a DELETE that fails is followed by a read.
   private static let policy = RetryPolicy(maxElapsed: .seconds(2), longestPause: .seconds(2))
 
   /// - Throws: ``Failure`` when the job is driven by another process, or cannot be driven with this environment.
   func run(_ id: String, on cloud: Cloud, signals: SignalInbox) async throws -> Verdict {
+    if takesOver { try endOwner(of: id) }
     guard let lease = Lease(folder: installation.folder(of: id)) else { throw alreadyDriven(id) }
     defer { withExtendedLifetime(lease) {} }
     let record = try claim(id)
@@ -33,6 +36,9 @@ struct Drive: Sendable {
     let passphrases = try Passphrases(for: record.arrangement.key)
     let world = try world(cloud, console, signals, passphrases)
     warnAboutMissingSecrets(record, console)
+    // Not waited for: what it has not proved when the job is over, the next start finds again.
+    let watch = Task { await LateMachines(installation: installation, cloud: cloud).watch() }
+    defer { watch.cancel() }
     let verdict = try await driver(in: world).run(record, first: cancels ? .cancelRequested : .restarted)
     await console.finish(verdict.record)
     console.emitEnd(verdict, at: world.clock.now())
@@ -55,9 +61,20 @@ struct Drive: Sendable {
   }
 
   private func alreadyDriven(_ id: String) -> Failure {
-    let owner = Lease.owner(folder: installation.folder(of: id)).map { " (process \($0))" } ?? ""
-    return Failure(
-      status: .usage, message: "another fcrun\(owner) drives the job \(id)", next: "fcrun attach \(id)")
+    Failure(
+      status: .usage, message: "another fcrun\(owner(of: id)) drives the job \(id)",
+      next: "fcrun attach \(id), or where that one hangs: fcrun resume --take-over \(id)")
+  }
+
+  private func endOwner(of id: String) throws {
+    guard !Lease.endOwner(folder: installation.folder(of: id)) else { return }
+    throw Failure(
+      status: .usage, message: "the fcrun\(owner(of: id)) that drives the job \(id) cannot be ended from here",
+      next: "end it where it runs, then: fcrun resume \(id)")
+  }
+
+  private func owner(of id: String) -> String {
+    Lease.owner(folder: installation.folder(of: id)).map { " (process \($0))" } ?? ""
   }
 
   func world(

@@ -36,6 +36,16 @@ struct Installation: Sendable {
     }
   }
 
+  /// For reap, whose truth is in the names: a store that cannot be used is told, and is as if it knew no job.
+  ///
+  /// Which machines are this installation's is in the store too, so without it none counts as such.
+  static func openOrWithoutStore() throws -> Installation {
+    do { return try open() } catch let failure as Failure {
+      Report.warn("warning: \(failure.message); going on from the machines' names alone")
+      return Installation(home: try folder(), store: try JobStore.empty(), owner: "")
+    }
+  }
+
   static func folder() throws -> String {
     guard let home = Context.environment("FCRUN_HOME") ?? defaultHome else {
       throw Failure(status: .notConfigured, message: "neither FCRUN_HOME nor HOME is set", next: "set FCRUN_HOME")
@@ -58,7 +68,11 @@ struct Installation: Sendable {
         status: .failed, message: "the state folder \(path) cannot be made: \(error)", next: "set FCRUN_HOME")
     }
     var status = stat()
-    guard stat(path, &status) == 0, status.st_mode & 0o022 == 0 else {
+    guard stat(path, &status) == 0, status.st_uid == geteuid() else {
+      throw Failure(
+        status: .failed, message: "the state folder \(path) is another user's", next: "set FCRUN_HOME to one of yours")
+    }
+    guard status.st_mode & 0o022 == 0 else {
       throw Failure(
         status: .failed, message: "the state folder \(path) can be written by others", next: "chmod 700 \(path)")
     }

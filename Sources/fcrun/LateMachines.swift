@@ -3,26 +3,20 @@ import Jobs
 import Runner
 import Store
 
-/// Machines that appear under a name of a job that is over: the cloud may execute a POST late, or twice.
+/// Machines that appear under a name when nobody waits for them any more: the cloud may execute a POST late, or twice.
 struct LateMachines: Sendable {
   let installation: Installation
   let cloud: Cloud
 
-  /// One list where a name is under watch, none where none is; what has appeared is given back and told.
+  /// One list where a name is under watch, none where none is; what nobody wants is given back and told.
   ///
   /// Never an error: the job that was asked for goes on, and the next start looks again.
   func giveBack() async {
     guard let names = try? watched(), !names.isEmpty, let reaper = try? reaper() else { return }
-    let request = Reaper.Request(named: names, older: nil, anyOwner: false)
-    guard let findings = try? await reaper.survey(request, standing: installation.standing) else { return }
-    for finding in findings where finding.isToBeTaken {
-      let taken = (try? await reaper.take(finding)) ?? .notProved
-      guard taken != .wasGone else { continue }
-      Report.warn(
-        "\(finding.instance.id) appeared late under \(finding.instance.name): "
-          + (taken == .proved
-            ? "given back and proved gone" : "NOT PROVED GONE; try: fcrun reap \(finding.instance.id)"))
-    }
+    let now = LiveClock().now()
+    guard let results = try? await reaper.giveBackStrays(under: names, standing: installation.standing) else { return }
+    for (finding, taken) in results { tell(finding, taken) }
+    try? installation.store.endWatch(lookedAt: now, account: cloud.account.fingerprint)
   }
 
   /// The same, but no longer than `limit`: a DELETE that was sent goes on without us.
@@ -35,11 +29,29 @@ struct LateMachines: Sendable {
     }
   }
 
-  /// Names of jobs that are over, of this account.
+  /// Again and again beside a job that is driven, until the task is cancelled: a machine that nobody knows of must not cost
+  /// for as long as a training takes.
+  func watch() async {
+    var pause = Duration.zero
+    while !Task.isCancelled {
+      try? await Task.sleep(for: pause)
+      if !Task.isCancelled { await giveBack() }
+      // The first look after the job's own POST comes when every list must show what it made.
+      pause = pause == .zero ? Window.settle + .seconds(5) : .seconds(600)
+    }
+  }
+
+  private func tell(_ finding: Reaper.Finding, _ taken: Reaper.Taken) {
+    guard taken != .wasGone else { return }
+    Report.warn(
+      "\(finding.instance.id) appeared late under \(finding.instance.name): "
+        + (taken == .proved
+          ? "given back and proved gone" : "NOT PROVED GONE; try: fcrun reap \(finding.instance.id)"))
+  }
+
+  /// Names of this account.
   private func watched() throws -> [String] {
-    try installation.store.watchedNames(at: LiveClock().now())
-      .filter { $0.accountFingerprint == cloud.account.fingerprint && installation.standing($0.job) == .over }
-      .map(\.name)
+    try installation.store.watchedNames().filter { $0.accountFingerprint == cloud.account.fingerprint }.map(\.name)
   }
 
   private func reaper() throws -> Reaper {

@@ -159,6 +159,10 @@ enum TerminalText {
       if byte == 0x1B, let colour = colourSequence(rest) {
         shown += [byte] + rest.prefix(colour)
         rest = rest.dropFirst(colour)
+      } else if byte == 0xC2, (rest.first ?? 0x80) < 0xA0 {
+        // U+0080 to U+009F are control characters too, and terminals obey them. One that is cut by the end of the chunk
+        // is left out on suspicion.
+        _ = rest.popFirst()
       } else if byte >= 0x20 && byte != 0x7F || [0x09, 0x0A, 0x0D].contains(byte) {
         shown.append(byte)
       }

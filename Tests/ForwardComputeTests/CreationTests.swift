@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ForwardCompute
@@ -26,41 +27,43 @@ import Testing
     "validation_error", "authentication_error", "unauthorized", "forbidden", "not_found", "insufficient_balance",
   ]
 
-  @Test(arguments: definite)
+  @Test(.faults(41), arguments: definite)
   func aDefiniteTypeIsARejectionAtAnyPlain4xx(type: String) {
     for status in [400, 401, 402, 403, 404, 410, 422, 451] {
       #expect(Self.classify(Answer(status: status, body: Array(Self.error(type).utf8))) == .rejected)
     }
   }
 
-  @Test(arguments: definite)
+  @Test(.faults(22), arguments: definite)
   func butNotWhereTheStatusSaysThatItMayHaveHappened(type: String) {
     for status in [100, 300, 302, 307, 408, 409, 425, 500, 502, 503, 504, 599] {
       #expect(Self.classify(Answer(status: status, body: Array(Self.error(type).utf8))) == .ambiguous)
     }
   }
 
-  @Test(arguments: ["provider_error", "server_error", "streaming_error", "something_new", ""])
+  @Test(.faults(22), arguments: ["provider_error", "server_error", "streaming_error", "something_new", ""])
   func anyOtherTypeIsAmbiguousAtAny4xx(type: String) {
     for status in [400, 401, 403, 404, 422] {
       #expect(Self.classify(Answer(status: status, body: Array(Self.error(type).utf8))) == .ambiguous)
     }
   }
 
-  @Test(arguments: [
-    "", "<html>Bad Request</html>", "{", "{}", "[]", "null", #"{"error":null}"#, #"{"error":"validation_error"}"#,
-    #"{"error":{"type":7,"message":"no"}}"#, #"{"type":"validation_error"}"#,
-  ])
+  @Test(
+    .faults(21),
+    arguments: [
+      "", "<html>Bad Request</html>", "{", "{}", "[]", "null", #"{"error":null}"#, #"{"error":"validation_error"}"#,
+      #"{"error":{"type":7,"message":"no"}}"#, #"{"type":"validation_error"}"#,
+    ])
   func a4xxThatNobodyCanReadIsAmbiguous(body: String) {
     #expect(Self.classify(Answer(status: 400, body: Array(body.utf8))) == .ambiguous)
   }
 
-  @Test func arejectionThatWasCutIsAmbiguous() {
+  @Test(.faults(20)) func arejectionThatWasCutIsAmbiguous() {
     let answer = Answer(status: 400, body: Array(Self.error("validation_error").utf8), isComplete: false)
     #expect(Self.classify(answer) == .ambiguous)
   }
 
-  @Test func a429IsALimitWhateverItsBody() {
+  @Test(.faults(23)) func a429IsALimitWhateverItsBody() {
     for body in ["", "<html>", Self.error("validation_error"), Self.error("server_error")] {
       #expect(Self.classify(Answer(status: 429, body: Array(body.utf8))) == .rateLimited)
     }
@@ -77,17 +80,19 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    "", "{}", "[]", "null", "true", "<html>", #"{"id":null}"#, #"{"id":7}"#, #"{"id":""}"#, #"{"id":"."}"#,
-    #"{"id":".."}"#, #"{"id":"a/b"}"#, #"{"id":"a b"}"#, #"{"id":"a\n"}"#, #"{"id":"é"}"#, #"{"id":"a","id":"b"}"#,
-    #"{"id":"i""#, #"{"object":"spot.instance"}"#,
-  ])
+  @Test(
+    .faults(21, 124),
+    arguments: [
+      "", "{}", "[]", "null", "true", "<html>", #"{"id":null}"#, #"{"id":7}"#, #"{"id":""}"#, #"{"id":"."}"#,
+      #"{"id":".."}"#, #"{"id":"a/b"}"#, #"{"id":"a b"}"#, #"{"id":"a\n"}"#, #"{"id":"é"}"#, #"{"id":"a","id":"b"}"#,
+      #"{"id":"i""#, #"{"object":"spot.instance"}"#,
+    ])
   func a2xxWithoutAnIdThatCanBeUsedIsAmbiguous(body: String) {
     #expect(Self.classify(Answer(status: 200, body: Array(body.utf8))) == .ambiguous)
     #expect(Self.classify(Answer(status: 201, body: Array(body.utf8))) == .ambiguous)
   }
 
-  @Test func refusesAnIdAsLongAsABook() {
+  @Test(.faults(51, 124)) func refusesAnIdAsLongAsABook() {
     let body = #"{"id":"\#(String(repeating: "i", count: 257))"}"#
     #expect(Self.classify(Answer(status: 200, body: Array(body.utf8))) == .ambiguous)
   }

@@ -1,5 +1,6 @@
 import ForwardCompute
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct JSONTests {
@@ -17,29 +18,31 @@ import Testing
     #expect(try parse(#""A\u0041\/\b\f\r\t\ud83d\ude00é""#) == .string("AA/\u{8}\u{C}\r\t😀é"))
   }
 
-  @Test(arguments: [
-    "", " ", "{", "[", "\"", "{\"a\"", "{\"a\":", "{\"a\":1", "[1", "[1,", "[1,]", "{\"a\":1,}", "{,}", "nul", "tru",
-    "NaN", "Infinity", "-Infinity", "-", "01", "1.", ".5", "1e", "1e+", "+1", "0x1", "1 2", "[] []", "'a'", "{a:1}",
-    "\"\u{1}\"", "\"\\x\"", "\"\\u12\"", "\"\\u+123\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\ud800\\ud800\"",
-    "\"\\udc00\"", "\"\\ud800x\"", "{\"a\":1,\"a\":2}", "<html></html>", "\u{FEFF}",
-  ])
+  @Test(
+    .faults(25),
+    arguments: [
+      "", " ", "{", "[", "\"", "{\"a\"", "{\"a\":", "{\"a\":1", "[1", "[1,", "[1,]", "{\"a\":1,}", "{,}", "nul", "tru",
+      "NaN", "Infinity", "-Infinity", "-", "01", "1.", ".5", "1e", "1e+", "+1", "0x1", "1 2", "[] []", "'a'", "{a:1}",
+      "\"\u{1}\"", "\"\\x\"", "\"\\u12\"", "\"\\u+123\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\ud800\\ud800\"",
+      "\"\\udc00\"", "\"\\ud800x\"", "{\"a\":1,\"a\":2}", "<html></html>", "\u{FEFF}",
+    ])
   func refusesWhatIsNotADocument(text: String) {
     #expect(throws: JSONProblem.self) { try self.parse(text) }
   }
 
-  @Test func refusesBytesThatAreNotUTF8() {
+  @Test(.faults(25)) func refusesBytesThatAreNotUTF8() {
     #expect(throws: JSONProblem.self) { try JSONValue(parsing: [0x22, 0xFF, 0x22]) }
     #expect(throws: JSONProblem.self) { try JSONValue(parsing: [0x22, 0xED, 0xA0, 0x80, 0x22]) }
   }
 
-  @Test func refusesNestingBeyondItsLimitInsteadOfOverflowingTheStack() throws {
+  @Test(.faults(25)) func refusesNestingBeyondItsLimitInsteadOfOverflowingTheStack() throws {
     #expect(throws: JSONProblem.self) { try self.parse(String(repeating: "[", count: 1_000_000)) }
     #expect(throws: JSONProblem.self) { try self.parse(String(repeating: "{\"a\":", count: 100_000)) }
     let deepest = String(repeating: "[", count: 64) + String(repeating: "]", count: 64)
     #expect(throws: Never.self) { try self.parse(deepest) }
   }
 
-  @Test func escapesWhatCouldMoveACursor() throws {
+  @Test(.faults(51, 122)) func escapesWhatCouldMoveACursor() throws {
     let value = JSONValue.string("\u{1B}[31m\u{7F}\u{9B}\u{202E}\u{E0001}é😀")
     #expect(value.text() == #""\u001b[31m\u007f\u009b\u202e\udb40\udc01é😀""#)
     #expect(try parse(value.text()) == value)
@@ -51,7 +54,7 @@ import Testing
   }
 
   /// Ten thousand documents with bytes changed, cut out and doubled: each is read or refused, none traps.
-  @Test func survivesDamagedDocuments() {
+  @Test(.faults(25)) func survivesDamagedDocuments() {
     var random = SplitMix(seed: 20_261_123)
     let whole = Array(
       #"{"data":[{"id":"a\ud83d\ude00","hourly_price":"24.12","n":-1.5e-3,"t":[true,null,{"x":[]}]}],"object":"list"}"#

@@ -1,11 +1,12 @@
 import ForwardCompute
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 /// Repetition in virtual time: a pause moves the clock, and nothing sleeps.
 @Suite struct RetryTests {
-  @Test func aReadOutlastsAStormOfFaults() async throws {
+  @Test(.faults(24)) func aReadOutlastsAStormOfFaults() async throws {
     let cloud = ScriptedCloud([
       .status(503), .status(500), .status(408), .status(425), .timedOut, .connectionLost, .notSent, nil,
     ])
@@ -35,7 +36,7 @@ import Testing
     #expect(cloud.calls == 1)
   }
 
-  @Test func aStormEndsWithTheBudgetAndTheLastError() async {
+  @Test(.faults(24, 112)) func aStormEndsWithTheBudgetAndTheLastError() async {
     let cloud = ScriptedCloud(Array(repeating: .status(503), count: 10_000))
     let world = VirtualTime()
     let api = world.retrying(cloud, policy: RetryPolicy(maxElapsed: .seconds(6 * 3600)), jitter: 1)
@@ -55,7 +56,7 @@ import Testing
     #expect(cloud.calls < 20)
   }
 
-  @Test func a429WaitsAsLongAsItIsToldAndAllOthersWithIt() async throws {
+  @Test(.faults(23)) func a429WaitsAsLongAsItIsToldAndAllOthersWithIt() async throws {
     let cloud = ScriptedCloud([.status(429), nil, nil], retryAfter: .seconds(20))
     let world = VirtualTime()
     let limiter = world.limiter()
@@ -77,27 +78,40 @@ import Testing
     #expect(world.now == .seconds(20))
   }
 
-  @Test func aRetryAfterOfYearsIsCapped() async throws {
+  /// A machine costs money while it waits, and the signal of a CI system leaves ten seconds.
+  @Test(.faults(23, 106)) func aDeletionDoesNotWaitForThePauseThatAReadWasToldToMake() async throws {
+    let cloud = ScriptedCloud([nil, nil])
+    let world = VirtualTime()
+    let limiter = world.limiter()
+    await limiter.pause(for: .seconds(60))
+    try await world.retrying(cloud, limiter: limiter).deleteInstance("i")
+    #expect(cloud.calls == 1)
+    #expect(world.now == .zero)
+    _ = try await world.retrying(cloud, limiter: limiter).instances()
+    #expect(world.now == .seconds(60))
+  }
+
+  @Test(.faults(23)) func aRetryAfterOfYearsIsCapped() async throws {
     let cloud = ScriptedCloud([.status(429), nil], retryAfter: .seconds(1_000_000_000))
     let world = VirtualTime()
     _ = try await world.retrying(cloud).instances()
     #expect(world.now == .seconds(60))
   }
 
-  @Test func aDeletionIsRepeatedLikeARead() async throws {
+  @Test(.faults(35)) func aDeletionIsRepeatedLikeARead() async throws {
     let cloud = ScriptedCloud([.status(429), .status(500), .connectionLost, nil])
     try await VirtualTime().retrying(cloud).deleteInstance("i")
     #expect(cloud.calls == 4)
   }
 
-  @Test(arguments: [APIError.Kind.status(500), .status(429), .connectionLost, .timedOut, .notSent])
+  @Test(.faults(17, 52), arguments: [APIError.Kind.status(500), .status(429), .connectionLost, .timedOut, .notSent])
   func aPostIsNeverRepeated(kind: APIError.Kind) async {
     let cloud = ScriptedCloud([kind, nil])
     _ = await VirtualTime().retrying(cloud).createInstance(CreateInstance(name: "n", offeringID: "o"))
     #expect(cloud.calls == 1)
   }
 
-  @Test func aPostThatMeetsA429MakesEverybodyWait() async throws {
+  @Test(.faults(23)) func aPostThatMeetsA429MakesEverybodyWait() async throws {
     let cloud = ScriptedCloud([.status(429), nil], retryAfter: .seconds(11))
     let world = VirtualTime()
     let limiter = world.limiter()
@@ -139,7 +153,7 @@ import Testing
   }
 
   /// A hundred jobs in a storm: in no second are there more requests than the bucket allows.
-  @Test func manyCallersTogetherStayBelowTheRate() async throws {
+  @Test(.faults(23)) func manyCallersTogetherStayBelowTheRate() async throws {
     let world = VirtualTime()
     let limiter = RequestLimiter(rate: 10, burst: 20, now: { world.now })
     var sent: [Duration] = []

@@ -1,10 +1,11 @@
 import ForwardCompute
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct WireObjectTests {
   /// Objects with fields of every type, right or wrong: each is read or refused with the field's name, none traps.
-  @Test func survivesFieldsOfAnyType() {
+  @Test(.faults(25)) func survivesFieldsOfAnyType() {
     var random = SplitMix(seed: 42)
     let names = [
       "id", "name", "status", "available", "deployment_type", "hourly_price", "price_per_gpu_hour", "instance_type",
@@ -45,7 +46,7 @@ import Testing
     }
   }
 
-  @Test func anOptionalFieldMayBeAbsentNullOrOdd() throws {
+  @Test(.faults(25)) func anOptionalFieldMayBeAbsentNullOrOdd() throws {
     for odd in ["", #","ip":null"#, #","ip":7,"volume_ids":{},"envs":"x","created":[],"ssh_user":false"#] {
       let json = try JSONValue(parsing: (#"{"id":"i","name":"n","status":"active""# + odd + "}").utf8)
       #expect(try Instance(json: json) == Instance(id: "i", name: "n", status: .active))

@@ -1,4 +1,5 @@
 import Jobs
+import TestSupport
 import Testing
 
 @Suite struct JSONNodeTests {
@@ -134,7 +135,7 @@ import Testing
     #expect(parse("{\"a\": 1, \"a\": 2}").node?["a"]?.value == .number("1"))
   }
 
-  @Test func nestingIsBounded() {
+  @Test(.faults(129)) func nestingIsBounded() {
     let allowed = String(repeating: "[", count: 64) + String(repeating: "]", count: 64)
     #expect(parse(allowed).problems.isEmpty)
     let tooDeep = String(repeating: "[", count: 65) + String(repeating: "]", count: 65)
@@ -143,7 +144,7 @@ import Testing
     #expect(parse(String(repeating: "{\"a\":", count: 200_000)).problems.count == 1)
   }
 
-  @Test func sizeIsBounded() {
+  @Test(.faults(129)) func sizeIsBounded() {
     let fits = "\"" + String(repeating: "a", count: JSONNode.largest - 2) + "\""
     #expect(parse(fits).problems.isEmpty)
     #expect(problems(fits + " ") == ["a.json:1:1: spec: has 1048577 bytes; expected at most 1048576 (1 MiB)"])
@@ -161,7 +162,7 @@ import Testing
     #expect(JSONNode.parse(bytes: Array("[\"é\"]".utf8), file: "a.json").problems.isEmpty)
   }
 
-  @Test func aMessageNeverCarriesControlCharactersOrEndlessText() {
+  @Test(.faults(122)) func aMessageNeverCarriesControlCharactersOrEndlessText() {
     let text = problems("{\"\u{1B}[31m" + String(repeating: "x", count: 5000) + "\" 1}").joined()
     #expect(!text.unicodeScalars.contains { $0.value < 0x20 })
     #expect(text.count < 400)

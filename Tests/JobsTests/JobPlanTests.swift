@@ -1,4 +1,5 @@
 import Jobs
+import TestSupport
 import Testing
 
 #if canImport(FoundationEssentials)
@@ -73,7 +74,7 @@ import Testing
       ])
   }
 
-  @Test func secretsAreNeverInThePlan() throws {
+  @Test(.faults(120)) func secretsAreNeverInThePlan() throws {
     let plan = try plan(with("\"secrets\": [\"TOKEN\"]"), environment: ["TOKEN": "hunter2hunter2"])
     let stored = String(decoding: try JSONEncoder().encode(plan), as: UTF8.self)
     #expect(stored.contains("TOKEN"))

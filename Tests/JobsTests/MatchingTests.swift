@@ -1,4 +1,5 @@
 import Jobs
+import TestSupport
 import Testing
 
 #if canImport(FoundationEssentials)
@@ -165,7 +166,7 @@ extension Offering {
   }
 
   /// What the API says goes to a terminal; an escape sequence in it must not.
-  @Test func noControlCharacterOfTheAPIReachesASentence() throws {
+  @Test(.faults(51, 122)) func noControlCharacterOfTheAPIReachesASentence() throws {
     let hostile = Offering.fixture(gpu: "\u{1B}[2J", region: "a\nb")
     let ranking = Matching.rank([hostile], for: try resources("\"gpu_type\": \"A100\", \"region\": \"us\""))
     let text = try #require(ranking.nearest.first).description

@@ -1,5 +1,6 @@
 import Foundation
 import Remote
+import TestSupport
 import Testing
 
 @Suite("A machine that lies", .enabled(if: PrivateSSHD.isUsable))
@@ -39,25 +40,25 @@ struct HostileMachineTests {
       + TarWriter.padding(after: content.utf8.count)
   }
 
-  @Test func failsTheUploadWhenAHashIsWrongTwice() throws {
+  @Test(.faults(71)) func failsTheUploadWhenAHashIsWrongTwice() throws {
     let sshd = try PrivateSSHD(tools: ["sha256sum": "#!/bin/sh\nshift; for f; do printf '%064d  x\\n' 0; done\n"])
     #expect(try upload(to: sshd).failure?.kind == .integrity)
   }
 
-  @Test func sendsAFileAgainWhenItsHashIsWrongOnce() throws {
+  @Test(.faults(71)) func sendsAFileAgainWhenItsHashIsWrongOnce() throws {
     let lie = "#!/bin/sh\nif mkdir $HOME/lied; then printf '%064d  x\\n' 0; else exec /usr/bin/sha256sum \"$@\"; fi\n"
     let sshd = try PrivateSSHD(tools: ["sha256sum": lie])
     #expect(try upload(to: sshd).transferred?.files == 1)
     #expect(text(of: "\(sshd.home)/work/code/a") == "content")
   }
 
-  @Test func failsTheUploadWhenTheMachineHasNoTar() throws {
+  @Test(.faults(75)) func failsTheUploadWhenTheMachineHasNoTar() throws {
     let sshd = try PrivateSSHD(tools: ["tar": "#!/bin/sh\necho 'no tar for you' >&2; exit 3\n"])
     let failure = try upload(to: sshd).failure
     #expect(failure?.kind == .remote && failure?.message.contains("no tar for you") == true)
   }
 
-  @Test func putsNothingInPlaceWhenAnOutputArrivesOtherThanTheMachineHasIt() throws {
+  @Test(.faults(71)) func putsNothingInPlaceWhenAnOutputArrivesOtherThanTheMachineHasIt() throws {
     let sshd = try machine(sending: member("./d/f", .file(size: 3), "bad") + TarWriter.end)
     #expect(try collect(from: sshd).failure?.kind == .integrity)
     #expect(!FileManager.default.fileExists(atPath: "\(local.path)/got/d"))
@@ -72,7 +73,7 @@ struct HostileMachineTests {
     [("d/f", .file(size: 1 << 62), "x")], [("evil", .file(size: 1), "x")],
   ]
 
-  @Test(arguments: escapes.indices) func getsNothingOutOfTheFolder(_ index: Int) throws {
+  @Test(.faults(113, 114, 115, 116), arguments: escapes.indices) func getsNothingOutOfTheFolder(_ index: Int) throws {
     try local.file("canary")
     let archive = Self.escapes[index].reduce(into: [UInt8]()) { $0 += member($1.0, $1.1, $1.2) }
     let end = try collect(from: try machine(sending: archive + TarWriter.end))

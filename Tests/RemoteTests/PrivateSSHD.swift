@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -26,8 +27,10 @@ final class PrivateSSHD: @unchecked Sendable {
 
   struct NotUp: Error, CustomStringConvertible { var description: String }
 
-  /// - Parameter tools: programs that come first in the PATH of whoever logs in, by name.
-  init(_ extra: [String] = [], hostKey: String = "ed25519", tools: [String: String] = [:]) throws {
+  /// - Parameters:
+  ///   - tools: programs that come first in the PATH of whoever logs in, by name.
+  ///   - disk: the size of a disk of its own for the HOME folder, as mount(8) reads it; nobody else sees that folder then.
+  init(_ extra: [String] = [], hostKey: String = "ed25519", tools: [String: String] = [:], disk: String? = nil) throws {
     folder = try TemporaryFolder()
     home = try folder.folder("home")
     // Only root's sshd needs it, and only root can make it.
@@ -57,8 +60,11 @@ final class PrivateSSHD: @unchecked Sendable {
         "SetEnv HOME=\(home) PATH=\(folder.path)/tools:/usr/local/bin:/usr/bin:/bin",
       ] + extra
     try folder.file("config", Array((lines.joined(separator: "\n") + "\n").utf8))
+    let daemon = [Self.program, "-D", "-f", "\(folder.path)/config", "-E", "\(folder.path)/log"]
+    let mount = disk.map { "mount -t tmpfs -o size=\($0) none \"$0\" && exec \"$@\"" }
+    let wrapper = mount.map { [MountNamespace.program] + MountNamespace.words($0) } ?? []
     child = try Spawned.start(
-      [Self.program, "-D", "-f", "\(folder.path)/config", "-E", "\(folder.path)/log"],
+      (wrapper.isEmpty ? [] : wrapper + [home]) + daemon,
       environment: ["PATH": "/usr/bin:/bin:/usr/sbin:/sbin"])
     try waitUntilUp()
   }

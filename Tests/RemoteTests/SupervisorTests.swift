@@ -1,5 +1,6 @@
 import Foundation
 import Remote
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -38,7 +39,7 @@ struct SupervisorTests {
     return try exit(worker)
   }
 
-  @Test func tellsTheExitCodeAndBringsBothStreamsByteForByte() throws {
+  @Test(.faults(78, 80)) func tellsTheExitCodeAndBringsBothStreamsByteForByte() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     let record = try exits(of: worker, Launch.of(.script("printf 'a\\0b'; printf err >&2; exit 7")))
     #expect(record == ExitRecord(code: 7, phase: .command, ending: .exited, stdoutBytes: 3, stderrBytes: 3))
@@ -46,19 +47,19 @@ struct SupervisorTests {
     #expect(text(of: "\(local.path)/stderr.log") == "err")
   }
 
-  @Test func tellsDeathByASignalAs128PlusItsNumber() throws {
+  @Test(.faults(82, 84)) func tellsDeathByASignalAs128PlusItsNumber() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     #expect(try exits(of: worker, Launch.of(.script("kill -s KILL $$"))).code == 137)
   }
 
-  @Test func runsAnArgvWithoutAnyShellBetween() throws {
+  @Test(.faults(118)) func runsAnArgvWithoutAnyShellBetween() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     let odd = ["%s|", "", "a b", "$HOME", "`x`", "'\"\\", "new\nline", "é*?"]
     _ = try exits(of: worker, Launch.of(.argv(["/usr/bin/printf"] + odd)))
     #expect(text(of: "\(local.path)/stdout.log") == odd.dropFirst().map { $0 + "|" }.joined())
   }
 
-  @Test func givesTheCommandItsEnvironmentAndLeavesNoSecretOnTheMachine() throws {
+  @Test(.faults(118, 120)) func givesTheCommandItsEnvironmentAndLeavesNoSecretOnTheMachine() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     let value = "c4nary 'q' \"d\" $HOME `x` \\ \n é end"
     let variables: [Launch.Variable] = [
@@ -93,7 +94,7 @@ struct SupervisorTests {
     #expect(text(of: "\(local.path)/stdout.log") == "#!/bin/cat\nbody\n")
   }
 
-  @Test func startsTheCommandOnceForSixLaunchersAtTheSameTime() throws {
+  @Test(.faults(8)) func startsTheCommandOnceForSixLaunchersAtTheSameTime() throws {
     let workers = try (0..<6).map { _ in try WorkerProcess.connected(to: sshd) }
     let launch = Launch.of(.script("echo x >> count; sleep 0.3"))
     let ids = workers.map { $0.ask(launch) }
@@ -156,7 +157,7 @@ struct SupervisorTests {
     #expect(!FileManager.default.fileExists(atPath: "\(sshd.home)/work/ran"))
   }
 
-  @Test func tellsThatTheSupervisorWasKilled() throws {
+  @Test(.faults(83)) func tellsThatTheSupervisorWasKilled() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     #expect(try worker.status(Launch.of(.script("echo up; exec sleep 60"))) == .running)
     let following = follow(worker)
@@ -182,7 +183,7 @@ struct SupervisorTests {
     #expect(state == "Z" || state == "X")
   }
 
-  @Test func tellsThatTheMachineWasRebooted() throws {
+  @Test(.faults(60)) func tellsThatTheMachineWasRebooted() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     _ = try worker.status(Launch.of(.script("exec sleep 60")))
     let record = try #require(text(of: "\(control)/sup")).split(separator: " ")
@@ -193,7 +194,7 @@ struct SupervisorTests {
     kill(try #require(Int32(record[0])), SIGTERM)
   }
 
-  @Test func tellsThatTheRecordsAreGone() throws {
+  @Test(.faults(88)) func tellsThatTheRecordsAreGone() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     #expect(try worker.status(.status(Status(control: "~/c/job"))) == .notBegun)
     _ = try exits(of: worker, Launch.of(.script("true")))
@@ -203,7 +204,7 @@ struct SupervisorTests {
       try worker.status(.status(Status(control: "~/c/job"))) == .lost(reason: "the records on the machine are gone"))
   }
 
-  @Test func makesTheLogsFinalByEndingWhoeverStillHoldsThem() throws {
+  @Test(.faults(81)) func makesTheLogsFinalByEndingWhoeverStillHoldsThem() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     let record = try exits(
       of: worker, Launch.of(.script("setsid sh -c 'while :; do echo late; sleep 0.05; done' & sleep 0.2; echo end")))
@@ -212,7 +213,7 @@ struct SupervisorTests {
     #expect(bytes(of: "\(local.path)/stdout.log")?.count == size)
   }
 
-  @Test func leavesNoProcessBehind() throws {
+  @Test(.faults(81)) func leavesNoProcessBehind() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     _ = try exits(of: worker, Launch.of(.script("sleep 30 & true"), maxDuration: 1000))
     _ = worker.end()
@@ -230,7 +231,7 @@ struct SupervisorTests {
     #expect(left == "0\n")
   }
 
-  @Test func resumesAfterTheWorkerWasKilledWithNoByteLostOrRepeated() throws {
+  @Test(.faults(9, 15)) func resumesAfterTheWorkerWasKilledWithNoByteLostOrRepeated() throws {
     let first = try WorkerProcess.connected(to: sshd)
     let script = "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo \"line $i secret-$i\"; echo e$i >&2; sleep 0.005; done"
     _ = try first.status(Launch.of(.script(script)))
@@ -258,7 +259,7 @@ struct SupervisorTests {
     #expect(record.stdoutBytes == lines.joined().utf8.count)
   }
 
-  @Test func waitsForWhoeverHoldsTheLogFiles() throws {
+  @Test(.faults(9)) func waitsForWhoeverHoldsTheLogFiles() throws {
     let first = try WorkerProcess.connected(to: sshd)
     _ = try first.status(Launch.of(.script("echo a; sleep 0.4; echo b")))
     _ = follow(first)
@@ -278,7 +279,7 @@ struct SupervisorTests {
     #expect(try worker.end(of: follow(worker)).failure?.kind == .integrity)
   }
 
-  @Test func failsAsDroppedWhenTheConnectionIsCut() throws {
+  @Test(.faults(85)) func failsAsDroppedWhenTheConnectionIsCut() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     _ = try worker.status(Launch.of(.script("echo up; sleep 5")))
     let following = follow(worker)
@@ -290,7 +291,7 @@ struct SupervisorTests {
     _ = try WorkerProcess.connected(to: sshd).status(.stop(Stop(control: "~/c/job", grace: 0.1)))
   }
 
-  @Test func survivesAFloodInBoundedMemory() throws {
+  @Test(.faults(77, 79)) func survivesAFloodInBoundedMemory() throws {
     let worker = try WorkerProcess.connected(to: sshd)
     let record = try exits(of: worker, Launch.of(.script("head -c 60000000 /dev/zero; head -c 3000000 /dev/zero >&2")))
     #expect(record.stdoutBytes == 60_000_000 && record.stderrBytes == 3_000_000)
@@ -300,7 +301,7 @@ struct SupervisorTests {
     if let kilobytes = peak.flatMap({ Int($0) }) { #expect(kilobytes < 64 * 1024) }
   }
 
-  @Test func isHeardBelowALoginShellThatPrintsNoise() throws {
+  @Test(.faults(76)) func isHeardBelowALoginShellThatPrintsNoise() throws {
     try Data("echo noise; echo more >&2\n".utf8).write(to: URL(fileURLWithPath: "\(sshd.home)/.bashrc"))
     let worker = try WorkerProcess.connected(to: sshd)
     #expect(try worker.perform(.exec(Exec(command: "echo hi", timeout: 10))).executed?.stdout == "hi\n")

@@ -1,5 +1,6 @@
 import Foundation
 import Remote
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -110,7 +111,7 @@ struct TransferTests {
     #expect(left == [".gitignore", "b.txt", "keep.o", "sub", "sub/.fcrunignore"])
   }
 
-  @Test func refuseBeforeSendingWhatCannotBeSent() throws {
+  @Test(.faults(117)) func refuseBeforeSendingWhatCannotBeSent() throws {
     try local.file("src/a")
     try FileManager.default.createSymbolicLink(atPath: "\(local.path)/src/out", withDestinationPath: "../../etc/passwd")
     let link = try upload("src", to: "code").failure
@@ -124,7 +125,7 @@ struct TransferTests {
     #expect(!FileManager.default.fileExists(atPath: work))
   }
 
-  @Test func tellWhyTheMachinesTarGaveUp() throws {
+  @Test(.faults(74)) func tellWhyTheMachinesTarGaveUp() throws {
     try onMachine("mkdir -p big/full")
     try local.file("src/big", Array(repeating: 7, count: 20_000_000))
     let failure = try upload("src", to: ".").failure
@@ -200,7 +201,7 @@ struct TransferTests {
     }
   }
 
-  @Test func followAnOutputThatIsALinkAndKeepLinksInsideOnly() throws {
+  @Test(.faults(113)) func followAnOutputThatIsALinkAndKeepLinksInsideOnly() throws {
     try onMachine(
       "mkdir -p real/in other; echo 1 > real/in/f; ln -s real latest; ln -s real/in/f best; ln -s f real/in/ok; ln -s /etc/passwd real/bad; ln -s ../../x real/in/up"
     )
@@ -229,7 +230,7 @@ struct TransferTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: "\(local.path)/got") == [])
   }
 
-  @Test func mergeFoldersAndReplaceFilesWithoutFollowingLocalLinks() throws {
+  @Test(.faults(113)) func mergeFoldersAndReplaceFilesWithoutFollowingLocalLinks() throws {
     try onMachine("mkdir -p d; echo new > d/a; echo b > d/b")
     try local.file("got/d/a", Array("old".utf8))
     try local.file("got/d/mine", Array("mine".utf8))
@@ -253,7 +254,7 @@ struct TransferTests {
 
 @Suite("Connecting", .enabled(if: PrivateSSHD.isUsable))
 struct ConnectTests {
-  @Test func refusesAnotherHostKeyThanThePinnedOneAndShowsBoth() throws {
+  @Test(.faults(58, 65)) func refusesAnotherHostKeyThanThePinnedOneAndShowsBoth() throws {
     let sshd = try PrivateSSHD()
     let other = try PrivateSSHD()
     let pin = sshd.hostKey
@@ -270,7 +271,7 @@ struct ConnectTests {
     #expect(!log.contains("Accepted") && !log.contains("Failed"))
   }
 
-  @Test func tellsAKeyThatIsNotAuthorisedFromOneThatCannotBeUsed() throws {
+  @Test(.faults(64)) func tellsAKeyThatIsNotAuthorisedFromOneThatCannotBeUsed() throws {
     let sshd = try PrivateSSHD()
     func end(_ arguments: [String], _ passphrase: String?) throws -> Failure? {
       let folder = try TemporaryFolder()
@@ -289,7 +290,7 @@ struct ConnectTests {
     #expect(try end(["-t", "ed25519", "-N", "right"], "right")?.kind == .notAuthenticated)
   }
 
-  @Test func callsAnUnreachablePortRefusedAndAMuteOneTimedOut() throws {
+  @Test(.faults(63, 69)) func callsAnUnreachablePortRefusedAndAMuteOneTimedOut() throws {
     let sshd = try PrivateSSHD()
     func end(port: Int) throws -> Failure? {
       try WorkerProcess().perform(

@@ -1,93 +1,123 @@
+import Foundation
 import Jobs
 import Runner
 import Simulator
 import Store
+import TestSupport
 import Testing
 
 @testable import Simulation
 
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
-
-/// The shipped driver, state machine and cloud protocol in virtual time. A failing seed prints its replay command.
+/// The shipped driver, state machine and cloud protocol in virtual time. A failing seed is a one-line command.
 @Suite struct SimulationTests {
-  @Test(arguments: UInt64(1)...300)
-  func aJobEndsAndNothingIsLeftWhateverHappens(seed: UInt64) async {
-    var scenario = Scenario(seed: seed)
-    let violations = await scenario.run()
-    #expect(violations.isEmpty, "seed \(seed): \(violations.joined(separator: "; ")) — replay: \(scenario.replay)")
+  /// `make test` gives it two minutes; `make torture SEEDS=1000000` is the campaign.
+  @Test(.faults(14, 16, 101, 105, 112))
+  func noPromiseIsBrokenInAsManySeedsAsThereIsTimeFor() async {
+    let seconds = Double(ProcessInfo.processInfo.environment["FCRUN_SIM_SECONDS"] ?? "") ?? 5
+    let end = ContinuousClock.now + .seconds(seconds)
+    let cores = ProcessInfo.processInfo.activeProcessorCount
+    let tally = await Campaign(seeds: 1..<10_000_000).run(cores: cores) { ContinuousClock.now > end }
+    print("\(tally.seeds) seeds in \(seconds) s, \(tally.repeated) of them twice")
+    for (seed, violations) in tally.failures {
+      Issue.record("seed \(seed): \(violations.joined(separator: "; ")) — swift run torture replay \(seed) --shrink")
+    }
+    #expect(tally.seeds >= 100 && tally.withCrash * 2 > tally.seeds)
   }
 
-  @Test(arguments: [UInt64](stride(from: 1, through: 300, by: 30)))
-  func theSameSeedGivesTheSameTrace(seed: UInt64) async {
-    var one = Scenario(seed: seed)
-    var other = Scenario(seed: seed)
-    _ = await one.run()
-    _ = await other.run()
-    #expect(one.kernel.trace == other.kernel.trace)
-    #expect(!one.kernel.trace.isEmpty)
+  /// Each kind of ingredient by itself, hard, and with crashes.
+  @Test(
+    .faults(17, 18, 19, 20, 21, 22, 23, 24, 26, 27, 28, 29, 30, 31, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 47),
+    .faults(48, 49, 50, 53, 54, 55, 56, 57, 58, 59, 60, 63, 64, 65, 69, 70, 83, 88, 90, 91, 92, 97, 98, 101, 102),
+    .faults(103, 105, 106, 111), arguments: Recipe.all.map(\.kind).uniqued)
+  func noPromiseIsBrokenByOneKindOfFault(kind: String) async {
+    var struck = 0
+    for seed in UInt64(1)...30 {
+      let script = Script(seed: seed, only: seed % 2 == 0 ? [kind] : [kind, "crash"])
+      var scenario = Scenario(script)
+      let violations = await scenario.run()
+      #expect(violations.isEmpty, "\(kind), seed \(seed): \(violations.joined(separator: "; "))\n\(script.recipe)")
+      struck += scenario.struck[kind] ?? 0
+    }
+    let isKnob = Knobs.Key(rawValue: kind).map { Recipe.struckKnobs.contains($0) } ?? false
+    #expect(!isKnob || struck > 0, "\(kind) never struck")
   }
 
-  /// Every call of a port, and so every commit of the journal: the process dies there, before or after the effect.
-  @Test(arguments: [false, true])
-  func aCrashAtAnyCallOfACalmJobChangesNothing(withEffect: Bool) async throws {
-    var whole = Scenario(calm: 5)
-    #expect(await whole.run(dyingAt: nil, withEffect: false).isEmpty)
-    let (calls, outcome) = (whole.kernel.calls, whole.kernel.durable?.state.outcome)
-    #expect(calls > 20)
-    for call in 1...calls {
-      var scenario = Scenario(calm: 5)
-      let violations = await scenario.run(dyingAt: call, withEffect: withEffect)
+  @Test func theSameSeedGivesTheSameTrace() async {
+    for seed in stride(from: UInt64(1), through: 300, by: 30) {
+      var one = Scenario(Script(seed: seed), isTraced: true)
+      var other = Scenario(Script(seed: seed), isTraced: true)
+      _ = await one.run()
+      _ = await other.run()
+      #expect(one.trace.lines == other.trace.lines && !one.trace.lines.isEmpty)
+    }
+  }
+
+  /// Every call of a port, and so every commit of the journal: the process dies there, before or after the effect, or the
+  /// effect comes when the next process is at work already. It is as if nothing had happened (I15).
+  @Test(.faults(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13), arguments: VirtualProcess.Death.allCases)
+  func aCrashAtAnyCallOfACalmJobChangesNothing(effect: VirtualProcess.Death) async throws {
+    var whole = Scenario(Script(calm: 5))
+    #expect(await whole.run().isEmpty)
+    let outcome = try #require(whole.outcome)
+    #expect(whole.calls > 20 && outcome.isOfJob)
+    for call in 1...whole.calls {
+      let crash = Ingredient(
+        name: "crash", kind: "crash", effect: .crash(process: 0, call: call, effect, cutsPower: true))
+      var scenario = Scenario(Script(calm: 5, ingredients: [crash]))
+      let violations = await scenario.run()
       #expect(violations.isEmpty, "dying at call \(call): \(violations)")
-      let state = try #require(scenario.kernel.durable?.state)
-      #expect(
-        state.outcome?.isOfJob == true && outcome?.isOfJob == true,
-        "dying at call \(call): \(state.outcome?.sentence ?? "")")
-      #expect(scenario.kernel.hosts.values.flatMap(\.starts.values).reduce(0, +) == 1, "dying at call \(call)")
-      #expect(scenario.kernel.cloud.ledger().count == 1, "dying at call \(call)")
+      #expect(scenario.outcome?.isOfJob == true, "dying at call \(call): \(scenario.outcome?.sentence ?? "")")
+      #expect(scenario.kernel.witness.starts.values.reduce(0, +) == 1, "dying at call \(call)")
+      #expect(scenario.kernel.witness.posted.count == 1, "dying at call \(call)")
     }
   }
 
-  @Test(arguments: ["creating", "pricing", "booting", "running", "collecting", "proving"])
+  @Test(.faults(97), arguments: ["creating", "pricing", "booting", "running", "collecting", "proving"])
   func aDiskThatIsFullFromAPhaseOnCostsNeitherTheMachineNorTheResult(phase: String) async throws {
-    let scenario = Scenario(calm: 5)
-    scenario.kernel.diskIsFullFrom = phase
-    let verdict = try #require(await scenario.runOnce())
+    let scenario = Scenario(Script(calm: 5))
+    scenario.kernel.disk.fullFrom = phase
+    let verdict = try #require(await scenario.drive(VirtualProcess(scenario.kernel, number: 0)))
     #expect(verdict.outcome?.isOfJob == true)
-    #expect(scenario.kernel.cloud.billed.isEmpty && scenario.kernel.cloud.ledger().count == 1)
+    #expect(scenario.kernel.cloud.living.allSatisfy { scenario.kernel.witness.foreign.contains($0.id) })
+    #expect(scenario.kernel.witness.posted.count == 1)
   }
 
-  @Test func aDiskThatIsFullFromTheStartRentsNothing() async {
-    let scenario = Scenario(calm: 5)
-    scenario.kernel.diskIsFullFrom = "choosing"
-    #expect(await scenario.runOnce() == nil)
-    #expect(scenario.kernel.cloud.ledger().isEmpty && scenario.kernel.cloud.postCounts.isEmpty)
+  @Test(.faults(97)) func aDiskThatIsFullFromTheStartRentsNothing() async {
+    let scenario = Scenario(Script(calm: 5))
+    scenario.kernel.disk.fullFrom = "choosing"
+    #expect(await scenario.drive(VirtualProcess(scenario.kernel, number: 0)) == nil)
+    #expect(scenario.kernel.witness.posted.isEmpty)
   }
 
-  @Test func seedsReachCrashesAndEveryWayOut() async {
-    var crashes = 0
-    var outcomes: Set<String> = []
-    for seed in UInt64(1)...300 {
-      var scenario = Scenario(seed: seed)
-      _ = await scenario.run()
-      crashes += scenario.crashes
-      if let outcome = scenario.kernel.durable?.state.outcome { outcomes.insert(outcome.word) }
-    }
-    #expect(crashes > 200)
+  @Test func seedsReachEveryWayOut() async {
+    let tally = await Campaign(seeds: 1..<600).run(cores: 2)
     #expect(
-      outcomes.isSuperset(of: ["succeeded", "failed", "no_capacity", "out_of_time", "cancelled", "interrupted"]),
-      "\(outcomes)")
+      Set(tally.outcomes.keys).isSuperset(of: [
+        "succeeded", "failed", "no_capacity", "boot_failed", "lost", "out_of_time", "out_of_budget", "cancelled",
+        "interrupted", "unauthorized", "error", "state folder lost",
+      ]), "\(tally.outcomes)")
+    let never = Set(Recipe.all.map(\.kind)).subtracting(tally.drawn.keys)
+    #expect(never.isEmpty, "\(never)")
   }
 
-  @Test(.enabled(if: ProcessInfo.processInfo.environment["FCRUN_SIM_SEED"] != nil))
-  func aSeedOfMyChoice() async throws {
-    let seed = try #require(UInt64(ProcessInfo.processInfo.environment["FCRUN_SIM_SEED"] ?? ""))
-    var scenario = Scenario(seed: seed)
-    let violations = await scenario.run()
-    print(scenario.kernel.trace.joined(separator: "\n"))
-    #expect(violations.isEmpty, "\(violations)")
+  @Test func aScriptIsCutDownToWhatBreaksThePromise() async throws {
+    let broken = Ingredient(name: "breaks", kind: "breaks", effect: .machines { $0.violate("a promise") })
+    let harmless = Ingredient(name: "harmless", kind: "harmless", effect: .machines { _ in })
+    let script = Script(calm: 3, ingredients: [harmless, harmless, broken, harmless, harmless])
+    #expect(await Shrinking.fewest(of: script) == [3])
+    #expect(await Shrinking.fewest(of: script.keeping([1, 2])) == nil)
   }
+}
+
+extension Recipe {
+  /// Knobs that are faults; how often they struck is counted.
+  fileprivate static let struckKnobs = Set(Knobs.Key.allCases.filter { !$0.rawValue.hasSuffix("_seconds") })
+    .subtracting([
+      .reuseAddress, .balance, .deleteRefusedWhileCreating, .deletedInList, .htmlErrors, .uniqueNames, .forbidden,
+      .keyRevoked, .sshUserAbsent,
+    ])
+}
+
+extension [String] {
+  fileprivate var uniqued: [String] { reduce(into: []) { if !$0.contains($1) { $0.append($1) } } }
 }

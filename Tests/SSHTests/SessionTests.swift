@@ -82,7 +82,7 @@ struct SessionTests {
     session.disconnect()
   }
 
-  @Test @SSHLoop func keepsBothStreamsApart() async throws {
+  @Test(.faults(80)) @SSHLoop func keepsBothStreamsApart() async throws {
     let session = try await session()
     let channel = try await Channel.exec("printf out; printf err >&2", on: session)
     var got: [Channel.Stream: [UInt8]] = [:]
@@ -138,7 +138,7 @@ struct SessionTests {
     session.disconnect()
   }
 
-  @Test @SSHLoop func worksWhereOnlyTwoChannelsMayBeOpen() async throws {
+  @Test(.faults(73)) @SSHLoop func worksWhereOnlyTwoChannelsMayBeOpen() async throws {
     let sshd = try await Self.machine(["MaxSessions 2"])
     let session = try await Session.connect(host: "127.0.0.1", port: sshd.port, pin: nil, deadline: .now + .seconds(20))
     try await session.authenticate(user: sshd.user, privateKey: sshd.key, publicKey: nil, passphrase: nil)

@@ -1,238 +1,224 @@
+import ForwardCompute
 import Jobs
-import Remote
 import Runner
 import Simulator
 import Store
 
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
-
-/// One seed's life of one job: faults, crashes and a user until a moment, then a friendly world in which it must end.
+/// One seed's life of one job: what the script says goes wrong, until a moment; then a friendly world in which it must end.
 package struct Scenario {
-  let seed: UInt64
+  package let script: Script
   let kernel: Kernel
-  private let lossPercent: Double
-  private(set) var crashes = 0
-  private(set) var violations: [String] = []
+  /// In which order the processes came.
+  private var processes = 0
 
-  package init(seed: UInt64) {
-    self.seed = seed
-    var dice = Dice(seed: seed)
-    kernel = Kernel(seed: seed, knobs: Knobs.storm(&dice))
-    lossPercent = dice.happens(0.3) ? dice.number(1, 20) : 0
-    kernel.durable = JobRecord.simulated(&dice, at: kernel.now)
-    if dice.happens(0.25) {
-      kernel.signal = (
-        Signal.allCases[Int(dice.number(0, 2.99))], kernel.now + .milliseconds(Int64(dice.number(0, 400_000)))
-      )
+  /// Processes that meet faults; those after them live in a friendly world.
+  private static let troubled = 12
+
+  package init(_ script: Script, isTraced: Bool = false) {
+    self.script = script
+    // A database in memory is opened or there is no memory.
+    let disk = try! Disk(script.job, withShippedStore: script.hasShippedStore)
+    kernel = Kernel(seed: script.seed, disk: disk, isTraced: isTraced)
+    let kinds = Set(script.ingredients.map(\.kind))
+    kernel.isFriendly = kinds.isEmpty
+    kernel.listsLie = !kinds.isDisjoint(with: ["list_drops", "list_empty", "failure_is_provider_error", "key_revoked"])
+    addForeigners()
+    for ingredient in script.ingredients { apply(ingredient.effect) }
+  }
+
+  package var trace: Trace { kernel.trace }
+  package var calls: Int { kernel.calls }
+  package var crashes: Int { kernel.crashes }
+  package var violations: [String] { kernel.witness.violations }
+  /// How the job ended; nil when its state folder was lost.
+  package var outcome: Outcome? { kernel.disk.isLost ? nil : kernel.disk.record.state.outcome }
+
+  /// What has struck, by kind.
+  package var struck: [String: Int] {
+    Dictionary(kernel.cloud.struck.map { ($0.key.stringValue, $0.value) }, uniquingKeysWith: +)
+  }
+
+  /// Machines of other people, some with names that look like ours.
+  private func addForeigners() {
+    let names = [
+      "training", "fcr-owner1-aaaaaaaabbbbbbbb", "fcr-other9-aaaaaaaabbbbbbbb-a1-n0-0-sim",
+      "fcr-other9-ccccccccdddddddd-a1-n0-zzzzzz", "xfcr-owner1-aaaaaaaabbbbbbbb-a1-n0-0",
+    ]
+    let offering = kernel.cloud.offeringList.first { $0.available }?.id ?? ""
+    for name in names {
+      _ = kernel.cloud.create(name: name, offeringID: offering, now: kernel.now.milliseconds)
     }
-    if dice.happens(0.1) { kernel.cancelAt = kernel.now + .milliseconds(Int64(dice.number(0, 400_000))) }
+    kernel.witness.foreign = Set(kernel.cloud.living.map(\.id))
+    // Past their own boots: what the script says of boots is about ours.
+    kernel.advance(to: kernel.now + .seconds(120))
   }
 
-  /// A friendly world, in which nothing happens but what a test asks for.
-  init(calm seed: UInt64) {
-    var dice = Dice(seed: seed)
-    self.seed = seed
-    kernel = Kernel(seed: seed, knobs: Knobs())
-    lossPercent = 0
-    kernel.durable = JobRecord.simulated(&dice, at: kernel.now)
-    kernel.durable?.context.plan.limits = Limits()
-    kernel.durable?.context.plan.retry = Retry()
-    kernel.durable?.context.plan.nodes = 1
-  }
-
-  /// One process that dies at `call`, then one that lives; how many calls the last one made.
-  mutating func run(dyingAt call: Int?, withEffect: Bool) async -> [String] {
-    if let call {
-      kernel.dyingEffect = withEffect
-      kernel.startProcess(dyingAfter: call)
-      _ = await drive()
-      check()
+  private func apply(_ effect: Ingredient.Effect) {
+    switch effect {
+    case .cloud(let turn): turn(&kernel.cloud.knobs)
+    case .cloudBetween(let from, let until, let turn): turnBetween(from, until, turn)
+    case .machines(let happen): happen(kernel)
+    case .signal(let signal, let after): kernel.user.signal = (signal, kernel.now + after)
+    case .cancel(let after): kernel.user.cancelAt = kernel.now + after
+    case .disk(let percent): kernel.disk.failurePercent = percent
+    case .crash, .stop, .takeover, .skew, .secretsGone, .stateLost: break
     }
-    kernel.startProcess(dyingAfter: nil)
-    _ = await drive()
-    check()
-    checkEnd()
-    return violations
   }
 
-  /// One process in a calm world; what it left, and how it left it.
-  func runOnce() async -> Verdict? {
-    kernel.startProcess(dyingAfter: nil)
-    return await drive()
+  private func turnBetween(_ from: Duration, _ until: Duration, _ turn: @escaping @Sendable (inout Knobs) -> Void) {
+    let kernel = kernel
+    kernel.after(from) {
+      guard !kernel.isHealed else { return }
+      let before = kernel.cloud.knobs
+      turn(&kernel.cloud.knobs)
+      kernel.after(until - from) { if !kernel.isHealed { kernel.cloud.knobs = before } }
+    }
   }
+
+  // MARK: - The course of a seed
 
   /// Runs to the end and says what was broken on the way.
   package mutating func run() async -> [String] {
-    var dice = Dice(seed: seed &+ 77)
-    let mayCrash = dice.happens(0.8)
-    for process in 0..<60 {
-      let isHealed = process >= 12
-      if isHealed { heal() }
-      let dies = mayCrash && !isHealed && dice.happens(0.75)
-      kernel.startProcess(dyingAfter: dies ? Int(dice.number(1, 45)) : nil)
-      let verdict = await drive()
-      check()
-      if verdict?.outcome != nil { break }
-      if verdict == nil { crashes += 1 }
-      kernel.now = kernel.now + .milliseconds(Int64(dice.number(0, dice.happens(0.2) ? 90_000_000 : 30_000)))
-      kernel.cloud.advance(to: kernel.now.milliseconds)
+    var dice = Dice(seed: script.seed &+ 77)
+    while processes < 60 {
+      if processes >= Self.troubled { heal() }
+      let isOver = await runProcess()
+      if isOver || kernel.disk.isLost { break }
+      let rest = script.isCalm ? 0 : dice.number(0, dice.happens(0.2) ? 90_000 : 30)
+      kernel.advance(to: kernel.now + .seconds(rest))
     }
     heal()
-    await reap()
-    checkEnd()
+    if kernel.disk.isLost { await reapWithoutState() } else { await endWatch() }
     return violations
   }
 
-  /// A name stays watched: what a list hid from the release is found once lists are true again.
-  private func reap() async {
-    kernel.startProcess(dyingAfter: nil)
-    let reaper = Reaper(world: world(), owner: "owner1")
-    let isOver = if case .finished(_, nil)? = kernel.durable?.state.phase { true } else { false }
-    let request = Reaper.Request(named: [], older: nil, anyOwner: false)
-    guard let findings = try? await reaper.survey(request, standing: { _ in isOver ? .over : .kept }) else { return }
-    for finding in findings { if case .take = finding.verdict { _ = try? await reaper.take(finding) } }
+  /// One process, or two where the script has one taken over; whether the job is over.
+  private mutating func runProcess() async -> Bool {
+    let effects = kernel.isHealed ? [] : script.process(processes)
+    let takeover = effects.lazy.compactMap { if case .takeover(_, let after) = $0 { after } else { nil } }.first
+    let first = makeProcess(effects)
+    guard let takeover else { return await live(first) }
+    let second = makeProcess([])
+    kernel.isTakenOver = true
+    let one = self, kernel = kernel
+    let start = kernel.now
+    await kernel.turns.run(
+      [
+        { _ = await one.live(first) },
+        {
+          await kernel.turns.wait(until: start + takeover)
+          kernel.advance(to: start + takeover)
+          _ = await one.live(second)
+        },
+      ], at: start)
+    return isFinished
+  }
+
+  private mutating func makeProcess(_ effects: [Ingredient.Effect]) -> VirtualProcess {
+    let process = VirtualProcess(kernel, number: processes)
+    processes += 1
+    for effect in effects {
+      switch effect {
+      case .crash(_, let call, let death, let cutsPower): process.death = (call, death, cutsPower)
+      case .stop(_, let call, let length): process.stop = (call, length)
+      case .skew(_, let skew): (process.skew, kernel.clocksAgree) = (skew, false)
+      case .secretsGone: process.hasSecrets = false
+      case .stateLost: process.takesStateAlong = true
+      case .cloud, .cloudBetween, .machines, .takeover, .signal, .cancel, .disk: break
+      }
+    }
+    return process
+  }
+
+  private var isFinished: Bool { if case .finished = kernel.disk.record.state.phase { true } else { false } }
+
+  /// As `fcrun submit` and `fcrun resume` do it: a look for late machines, then the job.
+  private func live(_ process: VirtualProcess) async -> Bool {
+    process.note("starts, the job is \(kernel.disk.record.state.word)")
+    await giveBackLateMachines(process)
+    let verdict = await drive(process)
+    kernel.check(leaving: process, verdict)
+    process.note("leaves: \(verdict.map { "exit code \($0.exitCode)" } ?? (process.isFenced ? "fenced" : "dead"))")
+    if process.isDead { kernel.crashes += 1 }
+    if process.isDead, process.death?.cutsPower == true { kernel.files.cutPower() }
+    if process.takesStateAlong { kernel.disk.isLost = true }
+    return verdict?.outcome != nil && isFinished
+  }
+
+  func drive(_ process: VirtualProcess) async -> Verdict? {
+    guard !isFinished || !kernel.turns.isShared, !process.isDead else { return nil }
+    do {
+      let record = try kernel.disk.claim()
+      return try await Driver(world: world(process), journal: VirtualJournal(process: process)).run(record)
+    } catch let disagreement as Disagreement {
+      kernel.violate("the store: \(disagreement.what)")
+    } catch {
+      process.note("cannot go on: \(error)")
+      if case StoreError.unusable(let why) = error { kernel.violate("the store: \(why)") }
+    }
+    return nil
   }
 
   private func heal() {
-    kernel.cloud.knobs = Knobs()
-    kernel.signal = nil
+    guard !kernel.isHealed else { return }
+    kernel.note("the world heals")
+    kernel.heal()
   }
 
-  private func drive() async -> Verdict? {
-    guard var record = kernel.durable else { return nil }
-    record.epoch += 1
-    kernel.durable = record
-    return try? await Driver(world: world(), journal: VirtualJournal(kernel: kernel)).run(record)
-  }
-
-  private func world() -> World {
+  /// - Parameter hearsUser: a reaper has no ears for the job's signals.
+  func world(_ process: VirtualProcess, hearsUser: Bool = true) -> World {
     World(
-      api: SimulatedAPI(kernel: kernel), clock: VirtualClock(kernel: kernel), entropy: VirtualEntropy(kernel: kernel),
-      hosts: SimulatedHosts(kernel: kernel, lossPercent: kernel.cloud.knobs == Knobs() ? 0 : lossPercent),
-      wakes: VirtualWakes(kernel: kernel), secrets: NoSecrets(), narrator: Mute(), logFolder: { _, _, _ in "" },
-      asksNodesAtOnce: false)
+      api: RetryingForwardCompute(
+        SimulatedAPI(process: process),
+        limiter: RequestLimiter(now: { .milliseconds(process.now.milliseconds) }),
+        policy: RetryPolicy(maxElapsed: .seconds(2), longestPause: .seconds(2)),
+        pause: { if await !process.pass($0) { throw CancellationError() } },
+        jitter: { process.kernel.fraction() }),
+      clock: VirtualClock(process: process), entropy: VirtualEntropy(process: process),
+      hosts: SimulatedHosts(process: process), wakes: VirtualWakes(process: process, hearsUser: hearsUser),
+      secrets: VirtualSecrets(process: process), narrator: VirtualNarrator(process: process),
+      logFolder: { _, _, _ in "" }, asksNodesAtOnce: false)
+  }
+}
+
+// MARK: - What is left behind
+
+extension Scenario {
+  /// What the cloud still does by itself happens; whoever starts fcrun next finds it by the watched names.
+  private mutating func endWatch() async {
+    kernel.advance(to: kernel.now + .seconds(40_000))
+    for _ in 0..<2 { await giveBackLateMachines(makeProcess([])) }
+    kernel.checkEnd()
   }
 
-  // MARK: - Invariants (reliability.md b.13)
-
-  private mutating func check() {
-    violations += kernel.violations
-    kernel.violations = []
-    if kernel.isTurning { violations.append("I12: the driver turns in \(kernel.durable?.state.word ?? "nothing")") }
-    for name in kernel.cloud.postCounts where name.count > 1 {
-      violations.append("I4: \(name.count) POSTs for \(name.name)")
+  /// As `LateMachines` of the command line does it.
+  private func giveBackLateMachines(_ process: VirtualProcess) async {
+    guard let names = try? kernel.disk.watchedNames().map(\.name), !names.isEmpty else { return }
+    let reaper = Reaper(world: world(process, hearsUser: false), owner: script.job.context.owner)
+    let (now, kernel) = (process.now, kernel)
+    let results = try? await reaper.giveBackStrays(under: names) { id, name in
+      kernel.disk.record.state.isStray(id, named: name) ? .over : .driven
     }
-    for (id, host) in kernel.hosts.sorted(by: { $0.key < $1.key }) {
-      for (control, count) in host.starts.sorted(by: { $0.key < $1.key }) where count > 1 {
-        violations.append("I5: the command started \(count) times in \(control) on \(id)")
+    if results != nil, !process.isDead { try? kernel.disk.endWatch(lookedAt: now) }
+  }
+
+  /// Nothing is left but the cloud's list: a reaper of another installation takes what is past its deadline.
+  private mutating func reapWithoutState() async {
+    let request = Reaper.Request(named: [], older: nil, anyOwner: true)
+    for _ in 0..<3 {
+      kernel.advance(to: kernel.now + .seconds(40_000))
+      let reaper = Reaper(world: world(makeProcess([]), hearsUser: false), owner: "other1")
+      guard let findings = try? await reaper.survey(request, standing: { _, _ in .unknown }) else { continue }
+      for finding in findings where finding.isToBeTaken { _ = try? await reaper.take(finding) }
+    }
+    for instance in kernel.cloud.living where !kernel.witness.foreign.contains(instance.id) {
+      guard let name = MachineName(instance.name) else {
+        kernel.violate("I2: \(instance.name) cannot be read back")
+        continue
       }
+      // Without max_duration there is no deadline: it is listed, and only taken by name (rulings 2).
+      if name.expiry != 0 { kernel.violate("I2: \(instance.id) (\(instance.name)) is past its deadline, and left") }
     }
-    guard let state = kernel.durable?.state, case .finished(_, nil) = state.phase else { return }
-    let released = state.past.flatMap(\.instanceIDs)
-    for entry in kernel.cloud.billed where released.contains(entry.id) {
-      violations.append("I3: the job says that \(entry.id) is gone, and it is billed")
-    }
-  }
-
-  private mutating func checkEnd() {
-    guard let record = kernel.durable, case .finished(let outcome, let kept) = record.state.phase else {
-      return violations.append("I13: not finished after the world healed: \(kernel.durable?.state.word ?? "no record")")
-    }
-    let keptIDs = kept?.instanceIDs ?? []
-    for entry in kernel.cloud.billed where !keptIDs.contains(entry.id) {
-      violations.append("I2: \(entry.id) (\(entry.name)) is left and nobody says so")
-    }
-    checkStarts(outcome)
-    checkCost(record)
-  }
-
-  private mutating func checkStarts(_ outcome: Outcome) {
-    let starts = kernel.hosts.values.flatMap(\.starts.values).reduce(0, +)
-    if outcome.isSuccess, starts == 0 { violations.append("I6: success, and the command never ran") }
-    guard case .exited(let end) = outcome else { return }
-    let codes = kernel.hosts.values.flatMap(\.runs.values).compactMap { $0.record(at: kernel.now)?.code }
-    if !codes.contains(end.code) {
-      violations.append("I6: exit code \(end.code) is no machine's, they ended with \(codes)")
-    }
-  }
-
-  /// What is reported is what the ledger says, within the time that nobody could look (I14).
-  private mutating func checkCost(_ record: JobRecord) {
-    let known = record.state.past.flatMap(\.instanceIDs) + (record.state.attempt?.instanceIDs ?? [])
-    let ledger = kernel.cloud.ledger().filter { known.contains($0.id) }.reduce(Decimal(0)) { $0 + $1.cost }
-    let reported = record.state.cost(at: kernel.now)
-    if reported < ledger * Decimal(0.5) - Decimal(0.05) {
-      violations.append("I14: reported \(reported), the ledger says \(ledger)")
-    }
-  }
-
-  /// The command that runs this seed again.
-  var replay: String { "FCRUN_SIM_SEED=\(seed) swift test --filter aSeedOfMyChoice" }
-}
-
-/// Randomness of the scenario itself, apart from the world's.
-struct Dice {
-  private var random: SplitMix64
-
-  package init(seed: UInt64) { random = SplitMix64(seed: seed) }
-
-  mutating func fraction() -> Double { Double(random.next() >> 11) * 0x1p-53 }
-  mutating func happens(_ chance: Double) -> Bool { fraction() < chance }
-  mutating func number(_ low: Double, _ high: Double) -> Double { low + fraction() * (high - low) }
-
-  mutating func fault() -> Fault {
-    happens(0.5) ? .first(Int(number(1, 4))) : .percent(number(5, 60))
-  }
-}
-
-extension Knobs {
-  /// Each kind of fault in a quarter of the seeds, none at all in a tenth.
-  static func storm(_ dice: inout Dice) -> Knobs {
-    var knobs = Knobs()
-    guard dice.happens(0.9) else { return knobs }
-    let faults: [WritableKeyPath<Knobs, Fault>] = [
-      \.bootError, \.unknownStatus, \.activeError, \.preempt, \.restart, \.flap, \.moveAddress, \.outOfCapacity,
-      \.createWithoutID, \.createLate, \.createReset, \.createCut, \.createFails, \.createLost, \.createRefused,
-      \.createSilent, \.createQueued, \.createTwice, \.priceChange, \.refreshStale, \.listDrops, \.listEmpty,
-      \.listUnreadable, \.readsReset, \.readsFail, \.readsLimited, \.createsLimited, \.deletesLimited, \.deleteRefused,
-      \.deleteForgotten, \.deleteReset, \.deleteFails, \.deletesLost,
-    ]
-    for fault in faults where dice.happens(0.2) { knobs[keyPath: fault] = dice.fault() }
-    if dice.happens(0.3) { knobs.listLagSeconds = Span(0, dice.number(0, 40)) }
-    if dice.happens(0.3) { knobs.sshdLateSeconds = Span(0, dice.number(0, 60)) }
-    if dice.happens(0.3) { knobs.keyLateSeconds = Span(0, dice.number(0, 60)) }
-    if dice.happens(0.3) { knobs.ipLateSeconds = Span(0, dice.number(0, 60)) }
-    if dice.happens(0.3) { knobs.deleteSeconds = Span(0, dice.number(0, 300)) }
-    if dice.happens(0.2) { knobs.deletedVisibleSeconds = Span(0, dice.number(0, 20)) }
-    if dice.happens(0.2) { knobs.newNotFoundSeconds = Span(0, dice.number(0, 20)) }
-    if dice.happens(0.2) { knobs.deleteRefusedWhileCreating = true }
-    if dice.happens(0.2) { knobs.sshUserAbsent = true }
-    knobs.bootSeconds = Span(0, dice.number(0, 300))
-    return knobs
-  }
-}
-
-extension JobRecord {
-  static func simulated(_ dice: inout Dice, at now: Moment) -> JobRecord {
-    var resources = Resources()
-    resources.maxHourlyPrice = 30
-    var plan = JobPlan(
-      name: "sim", file: "/sim.json", root: "/", nodes: dice.happens(0.3) ? Int(dice.number(2, 5)) : 1,
-      resources: resources, command: .script("true"))
-    if dice.happens(0.5) { plan.limits.maxDuration = Int(dice.number(10, 600)) }
-    if dice.happens(0.2) { plan.limits.maxCost = Decimal(dice.number(0.01, 5)) }
-    if dice.happens(0.3) {
-      plan.retry = Retry(on: [.noCapacity, .bootFailed, .preempted, .exit(7)], attempts: Int(dice.number(1, 6)))
-    }
-    let arrangement = Arrangement(
-      baseURL: "https://sim", isLocal: false, accountFingerprint: "sim", accountOwner: nil, sshKeyID: "key-1",
-      key: .file(path: "/key"), candidates: [], volumeIDs: [])
-    return JobRecord(
-      context: JobContext(id: "aaaaaaaabbbbbbbb", owner: "owner1", plan: plan), arrangement: arrangement,
-      state: JobState(), epoch: 0, createdAt: now, updatedAt: now)
+    kernel.checkForeigners()
   }
 }

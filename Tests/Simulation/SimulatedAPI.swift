@@ -10,40 +10,49 @@ import Simulator
 
 /// The API of the pure cloud model, as the client's wire types: classified by the client's own rules.
 struct SimulatedAPI: ForwardComputeAPI {
-  let kernel: Kernel
+  let process: VirtualProcess
+  private var kernel: Kernel { process.kernel }
+
+  init(process: VirtualProcess) { self.process = process }
 
   private static let patience = Duration.seconds(30)
 
   func computeOfferings() async throws(APIError) -> [ComputeOffering] {
-    try read("list offerings") { $0.offerings(now: $1) }.map(ComputeOffering.init)
+    try await read("list offerings") { $0.offerings(now: $1) }.map(ComputeOffering.init)
   }
 
   func computeOffering(_ id: String) async throws(APIError) -> ComputeOffering {
-    ComputeOffering(try read("show offering") { $0.offering(id, now: $1) })
+    ComputeOffering(try await read("show offering") { $0.offering(id, now: $1) })
   }
 
   func instances() async throws(APIError) -> [Instance] {
-    try read("list instances") { $0.instances(now: $1) }.map(Instance.init)
+    let now = kernel.now
+    let shown = try await read("list instances") { $0.instances(now: $1) }
+    kernel.witness.listedAt = now
+    kernel.witness.shownInList = Set(shown.filter { $0.status != "deleted" }.map(\.id))
+    return shown.map(Instance.init)
   }
 
   func instance(_ id: String, refresh: Bool) async throws(APIError) -> Instance {
-    Instance(try read("show instance") { $0.instance(id, refresh: refresh, now: $1) })
+    Instance(try await read("show instance") { $0.instance(id, refresh: refresh, now: $1) })
   }
 
   func deleteInstance(_ id: String) async throws(APIError) {
-    _ = try read("delete instance") { $0.delete(id, now: $1) }
-    kernel.note("DELETE \(id) accepted")
+    _ = try await read("DELETE \(id)", onSending: { kernel.checkDelete(of: id, by: process) }) {
+      $0.delete(id, now: $1)
+    }
   }
 
   func createInstance(_ request: CreateInstance) async -> Creation {
-    kernel.note("POST \(request.name)")
-    if kernel.isToldToEnd, !kernel.isDead { kernel.violations.append("a POST after a signal: \(request.name)") }
     let simulated = SimCreateRequest(
       name: request.name, offeringID: request.offeringID, sshKeyID: request.sshKeyID,
       volumeIDs: request.volumeIDs ?? [], envs: [])
+    if "\(request)".contains(VirtualSecrets.canary) { kernel.violate("I10: a secret is sent to the API") }
     let answer: Simulator.Answer<SimCreation>
     do throws(APIError) {
-      answer = try ask("create instance") { $0.create(simulated, now: $1) }
+      answer = try await ask("POST \(request.name)", onSending: { kernel.checkPost(of: request.name, by: process) }) {
+        $0.create(simulated, now: $1)
+      }
     } catch {
       return .ambiguous(error)
     }
@@ -77,24 +86,26 @@ struct SimulatedAPI: ForwardComputeAPI {
   // MARK: - One call
 
   private func ask<Value>(
-    _ name: String, _ operation: (inout CloudModel, Int64) -> Simulator.Answer<Value>
-  ) throws(APIError) -> Simulator.Answer<Value> {
-    let answer = kernel.call(name) {
-      kernel.cloud.advance(to: kernel.now.milliseconds)
+    _ name: @autoclosure () -> String, onSending: @escaping () -> Void = {},
+    _ operation: @escaping (inout CloudModel, Int64) -> Simulator.Answer<Value>
+  ) async throws(APIError) -> Simulator.Answer<Value> {
+    if !process.isDead { onSending() }
+    let answer = await process.call(name()) {
       return operation(&kernel.cloud, kernel.now.milliseconds)
     }
     guard let answer else { throw error(.cancelled, "given up") }
     let isSilent = if case .silence = answer.seen { true } else { false }
     let takes = isSilent ? Self.patience : .milliseconds(answer.after + kernel.between(5, 120))
-    guard kernel.pass(min(takes, Self.patience)) else { throw error(.cancelled, "given up") }
+    guard await process.pass(min(takes, Self.patience)) else { throw error(.cancelled, "given up") }
     if takes >= Self.patience { throw error(.timedOut, "silence") }
     return answer
   }
 
   private func read<Value>(
-    _ name: String, _ operation: (inout CloudModel, Int64) -> Simulator.Answer<Value>
-  ) throws(APIError) -> Value {
-    switch try ask(name, operation).seen {
+    _ name: @autoclosure () -> String, onSending: @escaping () -> Void = {},
+    _ operation: @escaping (inout CloudModel, Int64) -> Simulator.Answer<Value>
+  ) async throws(APIError) -> Value {
+    switch try await ask(name(), onSending: onSending, operation).seen {
     case .value(let value, _): return value
     case .refused(let refusal): throw error(refusal)
     case .reset, .cut: throw error(.connectionLost, "reset")

@@ -3,36 +3,56 @@ import Remote
 import Runner
 import Simulator
 
-/// What lies and runs on one machine: it outlives connections, not reboots.
+/// What lies and runs on one machine: it outlives connections, not always reboots.
 final class SimulatedHost {
   struct Run {
+    var place: RunPlace
+    var control: String
     var boots: Int
     var start: Moment
     var length: Duration
     var code: Int
     var limit: Duration?
     var stoppedAt: Moment?
+    /// Bytes of log for each second.
+    var rate: Int64
+    /// The supervisor was killed then: no exit record will ever be written.
+    var unsupervisedSince: Moment?
   }
   /// Control folders that an upload has made.
   var uploaded: Set<String> = []
   /// Commands that were started, by control folder. The gate: one for each, ever.
   var runs: [String: Run] = [:]
-  var starts: [String: Int] = [:]
-  /// What the open connection was made to: gone when the machine changes.
-  private(set) var connection: (boots: Int, moves: Int)?
+  /// What the open connections were made to: gone when the machine changes. One for each process.
+  private var connections: [Int: (boots: Int, moves: Int)] = [:]
 
-  func connect(_ machine: SimMachine) { connection = (machine.boots, machine.moves) }
-  func disconnect() { connection = nil }
+  func connection(of process: VirtualProcess) -> (boots: Int, moves: Int)? { connections[process.number] }
+
+  func connect(_ machine: SimMachine, _ process: VirtualProcess) {
+    connections[process.number] = (machine.boots, machine.moves)
+  }
+
+  func disconnect(_ process: VirtualProcess) { connections[process.number] = nil }
+
+  /// Starts of which the machine remembers nothing any more.
+  private(set) var forgotten: [Run] = []
+
+  /// The disk did not outlive a reboot.
+  func wipe() {
+    forgotten += runs.values
+    (uploaded, runs) = ([], [:])
+  }
 }
 
 /// Hosts behind the addresses of the cloud model's machines, with a lossy network in between.
 struct SimulatedHosts: Hosts {
-  let kernel: Kernel
-  /// In a hundred verbs, how many lose their connection.
-  let lossPercent: Double
+  let process: VirtualProcess
+  private var kernel: Kernel { process.kernel }
+
+  init(process: VirtualProcess) { self.process = process }
 
   func connect(_ link: Link) async -> Result<Connected, Failure> {
-    guard kernel.call("connect", {}) != nil, kernel.pass(.milliseconds(kernel.between(40, 600))) else {
+    guard await process.call("connect", {}) != nil, await process.pass(.milliseconds(kernel.between(40, 600))) else {
       return .failure(.cancelled)
     }
     guard let machine = machine(at: link), machine.power == .on else {
@@ -45,7 +65,7 @@ struct SimulatedHosts: Hosts {
     guard !machine.authorizedKeys.isEmpty else {
       return .failure(Failure(kind: .notAuthenticated, message: "not yet"))
     }
-    host(machine.id).connect(machine)
+    kernel.host(machine.id).connect(machine, process)
     return .success(Connected(hostKey: hostKey, fingerprint: "", user: link.users[0]))
   }
 
@@ -54,46 +74,61 @@ struct SimulatedHosts: Hosts {
   ) async -> WorkerEvent.Kind {
     if live(link) == nil, case .failure(let failure) = await connect(link) { return .failed(failure) }
     guard let machine = live(link) else { return .failed(.dropped) }
-    let host = host(machine.id)
-    guard kernel.call(verb.name, { perform(verb, on: host, machine) }) != nil else { return .failed(.cancelled) }
-    guard kernel.pass(length(of: verb)) else { return .failed(.cancelled) }
-    if kernel.fraction() * 100 < lossPercent {
-      host.disconnect()
-      return .failed(.dropped)
-    }
+    let host = kernel.host(machine.id)
+    let place = RunPlace(attempt: verb.attempt, node: MachineName(link.machine)?.node ?? 0)
+    guard await process.call(verb.name, { perform(verb, at: place, on: host, machine) }) != nil,
+      await process.pass(length(of: verb))
+    else { return .failed(.cancelled) }
+    if let failure = mishap(on: host) { return .failed(failure) }
     guard live(link) != nil else { return .failed(.dropped) }
-    return await answer(verb, on: host, link)
+    return await answer(verb, at: place, on: host, link)
   }
 
   func close(_ machine: String) async {}
 
+  private func mishap(on host: SimulatedHost) -> Failure? {
+    if kernel.lossPercent > 0, kernel.fraction() * 100 < kernel.lossPercent {
+      host.disconnect(process)
+      return .dropped
+    }
+    guard kernel.remoteFailurePercent > 0, kernel.fraction() * 100 < kernel.remoteFailurePercent else { return nil }
+    return Failure(kind: .unanswered, message: "the remote script was killed")
+  }
+
   // MARK: - Effects
 
-  private func perform(_ verb: Request.Verb, on host: SimulatedHost, _ machine: SimMachine) {
+  private func perform(_ verb: Request.Verb, at place: RunPlace, on host: SimulatedHost, _ machine: SimMachine) {
     switch verb {
     case .upload(let upload): host.uploaded.insert(upload.control)
-    case .launch(let launch): start(launch, on: host, machine)
-    case .stop(let stop): end(stop.control, on: host, machine)
+    case .launch(let launch): start(launch, at: place, on: host, machine)
+    case .stop(let stop): end(stop.control, at: place, on: host, machine)
     case .connect, .exec, .status, .follow, .collect, .cancel: break
     }
   }
 
-  private func start(_ launch: Launch, on host: SimulatedHost, _ machine: SimMachine) {
+  private func start(_ launch: Launch, at place: RunPlace, on host: SimulatedHost, _ machine: SimMachine) {
     guard host.uploaded.contains(launch.control), host.runs[launch.control] == nil else { return }
-    host.starts[launch.control, default: 0] += 1
-    kernel.note("command starts in \(launch.control)")
-    host.runs[launch.control] = SimulatedHost.Run(
-      boots: machine.boots, start: kernel.now, length: .milliseconds(kernel.between(100, 900_000)),
-      code: kernel.fraction() < 0.8 ? 0 : 7, limit: launch.maxDuration.map { .seconds($0) }, stoppedAt: nil)
+    kernel.witness.starts[place, default: 0] += 1
+    process.note("the command starts on \(machine.id), node \(place.node) of attempt \(place.attempt)")
+    host.runs[launch.control] = run(launch, at: place, on: machine)
   }
 
-  private func end(_ control: String, on host: SimulatedHost, _ machine: SimMachine) {
-    if host.runs[control] == nil {
+  private func run(_ launch: Launch, at place: RunPlace, on machine: SimMachine) -> SimulatedHost.Run {
+    SimulatedHost.Run(
+      place: place, control: launch.control, boots: machine.boots, start: kernel.now,
+      length: .milliseconds(kernel.between(100, 900_000)), code: kernel.fraction() < 0.8 ? 0 : 7,
+      limit: launch.maxDuration.map { .seconds($0) }, rate: kernel.between(0, 1_000))
+  }
+
+  private func end(_ control: String, at place: RunPlace, on host: SimulatedHost, _ machine: SimMachine) {
+    guard let run = host.runs[control] else {
+      // The gate closes: a later launch starts nothing.
       host.runs[control] = SimulatedHost.Run(
-        boots: machine.boots, start: kernel.now, length: .zero, code: 130, limit: nil, stoppedAt: kernel.now)
-    } else if host.runs[control]?.stoppedAt == nil, let run = host.runs[control], kernel.now < run.start + run.length {
-      host.runs[control]?.stoppedAt = kernel.now
+        place: place, control: control, boots: machine.boots, start: kernel.now, length: .zero, code: 130, limit: nil,
+        stoppedAt: kernel.now, rate: 0)
+      return
     }
+    if run.stoppedAt == nil, kernel.now < run.end { host.runs[control]?.stoppedAt = kernel.now }
   }
 
   private func length(of verb: Request.Verb) -> Duration {
@@ -105,14 +140,16 @@ struct SimulatedHosts: Hosts {
 
   // MARK: - Answers
 
-  private func answer(_ verb: Request.Verb, on host: SimulatedHost, _ link: Link) async -> WorkerEvent.Kind {
+  private func answer(_ verb: Request.Verb, at place: RunPlace, on host: SimulatedHost, _ link: Link) async
+    -> WorkerEvent.Kind
+  {
     switch verb {
     case .upload: .transferred(Transferred(files: 1, bytes: 1))
-    case .collect: .transferred(Transferred(files: 1, bytes: 1))
+    case .collect(let collect): collected(collect, at: place, on: host, link)
     case .launch(let launch): .status(status(launch.control, on: host, link))
     case .status(let request): .status(status(request.control, on: host, link))
     case .stop(let stop): .status(status(stop.control, on: host, link))
-    case .follow(let follow): await self.follow(follow.control, on: host, link)
+    case .follow(let follow): await self.follow(follow.control, at: place, on: host, link)
     case .connect, .exec, .cancel: .failed(Failure(kind: .badRequest, message: "not simulated"))
     }
   }
@@ -120,23 +157,52 @@ struct SimulatedHosts: Hosts {
   private func status(_ control: String, on host: SimulatedHost, _ link: Link) -> JobStatus {
     guard let run = host.runs[control] else { return .notBegun }
     if let record = run.record(at: kernel.now) { return .exited(record) }
-    return run.boots == live(link)?.boots ? .running : .lost(reason: "the machine was rebooted")
+    if run.boots != live(link)?.boots { return .lost(reason: "the machine was rebooted") }
+    return run.unsupervisedSince == nil ? .running : .lost(reason: "the supervisor is gone")
   }
 
-  private func follow(_ control: String, on host: SimulatedHost, _ link: Link) async -> WorkerEvent.Kind {
+  private func collected(_ collect: Collect, at place: RunPlace, on host: SimulatedHost, _ link: Link)
+    -> WorkerEvent.Kind
+  {
+    guard let machine = live(link) else { return .failed(.dropped) }
+    let isFinal = host.runs[collect.control]?.record(at: kernel.now) != nil
+    kernel.files.outputs[place.node] = LocalFiles.Outputs(
+      source: RunID(machine: machine.id, control: collect.control), isFinal: isFinal)
+    return .transferred(Transferred(files: 1, bytes: 1))
+  }
+
+  /// Appends to the local log what is there, until the exit record is there and all bytes of it are local.
+  private func follow(_ control: String, at place: RunPlace, on host: SimulatedHost, _ link: Link) async
+    -> WorkerEvent.Kind
+  {
     while true {
+      guard let machine = live(link) else { return await dropped(host) }
       let now = status(control, on: host, link)
+      append(host.runs[control], at: place, of: RunID(machine: machine.id, control: control))
       guard now == .running, let run = host.runs[control] else { return .status(now) }
-      // As long as nothing changes in the cloud the command runs on; what changes is looked at when it happens.
-      let change = kernel.cloud.nextChange.map { Moment(milliseconds: $0) + .milliseconds(1) }
-      let until = min(run.end, change ?? run.end)
-      guard kernel.pass(max(.milliseconds(1), until - kernel.now)) else { return .failed(.cancelled) }
-      if live(link) == nil {
-        _ = kernel.pass(.seconds(15))
-        host.disconnect()
-        return .failed(.dropped)
-      }
+      // As long as nothing changes by itself the command runs on; what changes is looked at when it happens.
+      let until = min(run.end, kernel.nextChange ?? run.end)
+      guard await process.pass(max(.milliseconds(1), until - kernel.now)) else { return .failed(.cancelled) }
     }
+  }
+
+  /// A connection that broke without a word is given up after a while.
+  private func dropped(_ host: SimulatedHost) async -> WorkerEvent.Kind {
+    guard await process.pass(.seconds(15)) else { return .failed(.cancelled) }
+    host.disconnect(process)
+    return .failed(.dropped)
+  }
+
+  private func append(_ run: SimulatedHost.Run?, at place: RunPlace, of source: RunID) {
+    guard let run, !process.isDead else { return }
+    var log = kernel.files.logs[place] ?? LocalFiles.Log(source: source, bytes: 0, synced: 0)
+    if log.source != source, log.bytes > 0 {
+      kernel.violate("I7: bytes of \(source.machine) are appended to the log of \(log.source.machine)")
+    }
+    log.source = source
+    log.bytes = max(log.bytes, run.bytes(at: kernel.now))
+    log.synced = run.record(at: kernel.now) == nil ? kernel.between(log.synced, log.bytes) : log.bytes
+    kernel.files.logs[place] = log
   }
 
   // MARK: - Machines
@@ -147,33 +213,32 @@ struct SimulatedHosts: Hosts {
 
   /// The machine behind an open connection, while the connection can be alive.
   private func live(_ link: Link) -> SimMachine? {
-    guard let machine = machine(at: link), machine.power == .on, let connection = host(machine.id).connection,
-      connection == (machine.boots, machine.moves)
+    guard let machine = machine(at: link), machine.power == .on,
+      let connection = kernel.host(machine.id).connection(of: process), connection == (machine.boots, machine.moves)
     else { return nil }
     return machine
-  }
-
-  private func host(_ id: String) -> SimulatedHost {
-    if let host = kernel.hosts[id] { return host }
-    let host = SimulatedHost()
-    kernel.hosts[id] = host
-    return host
   }
 }
 
 extension SimulatedHost.Run {
   var end: Moment { start + min(length, limit ?? length) }
 
+  private var finalMoment: Moment { stoppedAt.map { min($0, end) } ?? end }
+
+  /// Bytes of log that the command has written until then.
+  func bytes(at now: Moment) -> Int64 { max(0, (min(now, finalMoment) - start).milliseconds) * rate / 1000 }
+
   /// The atomic exit record, once it is written.
   func record(at now: Moment) -> ExitRecord? {
-    if let stoppedAt, stoppedAt <= end {
-      return ExitRecord(code: 143, phase: .command, ending: .stopped, stdoutBytes: 0, stderrBytes: 0)
-    }
+    if let unsupervisedSince, unsupervisedSince < finalMoment { return nil }
+    if let stoppedAt, stoppedAt <= end { return record(143, .stopped) }
     guard now >= end else { return nil }
-    let isTimedOut = limit.map { length > $0 } ?? false
-    return ExitRecord(
-      code: isTimedOut ? 143 : code, phase: .command, ending: isTimedOut ? .timedOut : .exited, stdoutBytes: 0,
-      stderrBytes: 0)
+    return limit.map { length > $0 } ?? false ? record(143, .timedOut) : record(code, .exited)
+  }
+
+  private func record(_ code: Int, _ ending: ExitRecord.Ending) -> ExitRecord {
+    ExitRecord(
+      code: code, phase: .command, ending: ending, stdoutBytes: Int(bytes(at: finalMoment)), stderrBytes: 0)
   }
 }
 
@@ -184,4 +249,19 @@ extension Failure {
 
 extension Request.Verb {
   var name: String { "\(self)".prefix { $0 != "(" }.description }
+
+  /// The attempt that a control folder is of: it ends in `/a<number>`.
+  fileprivate var attempt: Int {
+    let control: String? =
+      switch self {
+      case .upload(let upload): upload.control
+      case .launch(let launch): launch.control
+      case .status(let status): status.control
+      case .follow(let follow): follow.control
+      case .stop(let stop): stop.control
+      case .collect(let collect): collect.control
+      case .connect, .exec, .cancel: nil
+      }
+    return control.flatMap { $0.split(separator: "/").last?.dropFirst() }.flatMap { Int($0) } ?? 0
+  }
 }

@@ -1,5 +1,7 @@
+import GRDB
 import Jobs
 import Store
+import TestSupport
 import Testing
 
 #if canImport(FoundationEssentials)
@@ -9,7 +11,7 @@ import Testing
 #endif
 
 @Suite struct JobStoreTests {
-  @Test func everyCommitSurvivesAPowerLoss() throws {
+  @Test(.faults(16)) func everyCommitSurvivesAPowerLoss() throws {
     try withStore { store in
       let synchronous = try store.synchronous
       #expect(synchronous == 2)
@@ -25,7 +27,7 @@ import Testing
     }
   }
 
-  @Test func aSupersededProcessCannotWrite() throws {
+  @Test(.faults(105)) func aSupersededProcessCannotWrite() throws {
     try withStore { store in
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       let first = try store.claim("aaaaaaaaaaaaaaaa")
@@ -34,14 +36,46 @@ import Testing
     }
   }
 
-  @Test func aStateThatIsAboutToPostPutsItsNamesUnderWatch() throws {
+  @Test(.faults(19)) func namesAreWatchedForADayAfterTheLastCommitOfTheirJob() throws {
     try withStore { store in
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
       job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
       try store.commit(job, event: "chosen", at: job.createdAt)
-      #expect(try store.watchedNames(at: job.createdAt).map(\.name) == job.state.attempt?.machines.map(\.name))
-      #expect(try store.watchedNames(at: job.createdAt + Window.watch).isEmpty)
+      #expect(try store.watchedNames().map(\.name) == job.state.attempt?.machines.map(\.name))
+    }
+  }
+
+  @Test(.faults(19)) func aWatchEndsWithTheFirstLookAfterItsTime() throws {
+    try withStore { store in
+      try store.insert(.sample("aaaaaaaaaaaaaaaa"))
+      var job = try store.claim("aaaaaaaaaaaaaaaa")
+      job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
+      try store.commit(job, event: "chosen", at: job.createdAt)
+      let account = job.arrangement.accountFingerprint
+      try store.endWatch(lookedAt: job.createdAt + (Window.watch - .milliseconds(1)), account: account)
+      #expect(try store.watchedNames().count == 1)
+      try store.endWatch(lookedAt: job.createdAt + Window.watch, account: "another")
+      #expect(try store.watchedNames().count == 1, "another account's list says nothing about ours")
+      try store.endWatch(lookedAt: job.createdAt + Window.watch, account: account)
+      #expect(try store.watchedNames().isEmpty)
+    }
+  }
+
+  @Test(.faults(19)) func aNameIsWatchedForADayAfterTheLastCommit() throws {
+    try withStore { store in
+      try store.insert(.sample("aaaaaaaaaaaaaaaa"))
+      var job = try store.claim("aaaaaaaaaaaaaaaa")
+      job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
+      try store.commit(job, event: "chosen", at: job.createdAt)
+      // Two days later the job ends, and that is when the last machine may have been seen to go.
+      let late = job.createdAt + .seconds(48 * 3600)
+      let attempt = try #require(job.state.attempt)
+      let past = PastAttempt(attempt, outcome: .cancelled, releasedAt: late)
+      job.state = JobState(phase: .finished(.cancelled, kept: nil), past: [past])
+      try store.commit(job, event: "verified", at: late)
+      #expect(try store.watchedNames().map(\.name) == past.names)
+      #expect(try store.watchedNames().first?.until == late + Window.watch)
     }
   }
 
@@ -77,7 +111,7 @@ import Testing
     }
   }
 
-  @Test func aDamagedDatabaseIsAnErrorThatNamesTheFile() throws {
+  @Test(.faults(99)) func aDamagedDatabaseIsAnErrorThatNamesTheFile() throws {
     try withHome { home in
       try Data(repeating: 7, count: 8192).write(to: URL(filePath: home + "/fcrun.db"))
       #expect(throws: StoreError.self) { try JobStore(home: home) }
@@ -121,5 +155,94 @@ extension JobRecord {
     return JobRecord(
       context: JobContext(id: id, owner: "owner1", plan: plan), arrangement: arrangement, state: JobState(), epoch: 0,
       createdAt: now, updatedAt: now)
+  }
+}
+
+/// Where a store may lie, and who may have written it.
+@Suite struct StorePlaceTests {
+  @Test(
+    .faults(100),
+    arguments: ["nfs", "nfs4", "cifs", "smb3", "lustre", "ceph", "gpfs", "beegfs", "fuse.sshfs", "fuse.glusterfs"])
+  func aFileSystemOfManyComputersIsToldByItsType(type: String) {
+    #expect(FileSystem.isNetwork(type: type))
+  }
+
+  @Test(.faults(100), arguments: ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "apfs", "9p", "virtiofs", "fuse"])
+  func aFileSystemOfOneComputerIsNone(type: String) {
+    #expect(!FileSystem.isNetwork(type: type))
+  }
+
+  @Test(.faults(100)) func theTypeIsThatOfTheFoldersDevice() {
+    let mounts = """
+      22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+      40 22 0:35 / /home rw,nosuid master:2 shared:9 - nfs4 server:/home rw,vers=4.2
+      41 22 0:36 / /a\\040b rw - tmpfs tmpfs rw
+      """
+    #expect(FileSystem.type(ofDevice: 8, 1, in: mounts) == "ext4")
+    #expect(FileSystem.type(ofDevice: 0, 35, in: mounts) == "nfs4")
+    #expect(FileSystem.type(ofDevice: 0, 36, in: mounts) == "tmpfs")
+    #expect(FileSystem.type(ofDevice: 0, 37, in: mounts) == nil)
+    #expect(FileSystem.type(ofDevice: 8, 1, in: "") == nil)
+  }
+
+  @Test(.faults(109)) func whatANewerFcrunWroteIsRefusedAndLeftAsItIs() throws {
+    try inFolder { home in
+      try JobStore(home: home).insert(.sample("aaaaaaaaaaaaaaaa"))
+      try DatabaseQueue(path: home + "/fcrun.db").write {
+        try $0.execute(sql: "INSERT INTO grdb_migrations (identifier) VALUES ('9 from the future')")
+      }
+      #expect(throws: StoreError.newerSchema(home + "/fcrun.db")) { try JobStore(home: home) }
+      let jobs = try DatabaseQueue(path: home + "/fcrun.db").read {
+        try Int.fetchOne($0, sql: "SELECT count(*) FROM jobs")
+      }
+      #expect(jobs == 1)
+    }
+  }
+
+  @Test(.faults(109)) func aJobThatThisFcrunCannotReadIsSaidAndHidesNoOther() throws {
+    try inFolder { home in
+      let store = try JobStore(home: home)
+      for id in ["aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"] { try store.insert(.sample(id)) }
+      try DatabaseQueue(path: home + "/fcrun.db").write {
+        try $0.execute(sql: "UPDATE jobs SET state = '{\"phase\": {\"teleporting\": {}}}' WHERE id LIKE 'a%'")
+      }
+      #expect(throws: StoreError.self) { try store.job("aaaaaaaaaaaaaaaa") }
+      #expect(try store.job("bbbbbbbbbbbbbbbb").id == "bbbbbbbbbbbbbbbb")
+    }
+  }
+
+  /// Each with connections of its own, as processes have them.
+  @Test(.faults(98)) func manyWritersAtOnceWaitForEachOther() async throws {
+    let home = FileManager.default.temporaryDirectory.path + "/fcrun-store-\(UInt64.random(in: 0 ... .max))"
+    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: home) }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for writer in 0..<8 {
+        group.addTask {
+          let store = try JobStore(home: home)
+          let id = String(repeating: "\(writer)", count: 16)
+          try store.insert(.sample(id))
+          let job = try store.claim(id)
+          for turn in 0..<30 { try store.commit(job, event: "turn \(turn)", at: job.createdAt) }
+        }
+      }
+      try await group.waitForAll()
+    }
+    let store = try JobStore(home: home)
+    for job in try store.jobs(unfinishedOnly: false) { #expect(try store.journal(of: job.id).count == 31) }
+    #expect(try store.jobs(unfinishedOnly: false).count == 8)
+  }
+
+  @Test func anEmptyStoreKnowsNoJobAndKeepsNothing() throws {
+    let store = try JobStore.empty()
+    #expect(try store.jobs(unfinishedOnly: false).isEmpty)
+    #expect(throws: StoreError.unknownJob("aaaaaaaaaaaaaaaa")) { try store.job("aaaaaaaaaaaaaaaa") }
+  }
+
+  private func inFolder(_ body: (String) throws -> Void) throws {
+    let home = FileManager.default.temporaryDirectory.path + "/fcrun-store-\(UInt64.random(in: 0 ... .max))"
+    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: home) }
+    try body(home)
   }
 }

@@ -83,7 +83,7 @@ struct AccountTests {
     }
   }
 
-  @Test("reap takes a machine past its deadline and leaves strangers, others' and driven ones alone")
+  @Test("reap takes a machine past its deadline and leaves strangers, others' and driven ones alone", .faults(130))
   func reap() async throws {
     try await Bench.run { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
@@ -116,7 +116,7 @@ struct AccountTests {
     #expect(try live(bench) == before)
   }
 
-  @Test("reap works where the state folder is lost, by name of the job")
+  @Test("reap works where the state folder is lost, by name of the job", .faults(111))
   func reapWithoutState() async throws {
     try await Bench.run { bench in
       #expect(try await bench.fcrun("submit", "--keep", try bench.spec(["command": "true"])).code == 0)
@@ -126,6 +126,31 @@ struct AccountTests {
       #expect(try live(bench).isEmpty)
       // The machine of the job is gone, and that is found out.
       #expect(try await bench.fcrun("cancel", id).code == 0)
+    }
+  }
+
+  @Test(
+    "Another account's key, or another cloud, says nothing about a job's machines: 78, and they are left", .faults(44))
+  func anotherAccount() async throws {
+    try await Bench.run { bench in
+      let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 3; exit 4"]))
+      try await eventually("the job has written", within: 30, else: { submit.err }) {
+        submit.stdout.isEmpty ? nil : true
+      }
+      await submit.destroy()
+      let id = try await bench.job()
+      let folder = bench.folder + "/elsewhere"
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      let other = try await SimulatedCloud([], bootTime: "0.3", folder: folder, environment: bench.environment)
+      let there = ["FORWARD_COMPUTE_BASE_URL": other.baseURL, "FORWARD_COMPUTE_API_KEY": other.token]
+      let away = try await bench.fcrun("resume", id, env: there)
+      await other.stop()
+      #expect(away.code == 78 && away.err.contains(bench.cloud.baseURL), "\(away.err)")
+      let stranger = try await bench.fcrun("resume", id, env: ["FORWARD_COMPUTE_API_KEY": "another"])
+      #expect(stranger.code == 78 && stranger.err.contains("another account"), "\(stranger.err)")
+      #expect(try bench.cloud.requests().allSatisfy { $0.method != "DELETE" })
+      #expect(try await bench.fcrun("resume", id).code == 4)
+      #expect(try bench.cloud.ledger().live == 0)
     }
   }
 

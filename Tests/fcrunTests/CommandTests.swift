@@ -164,7 +164,7 @@ struct CommandTests {
     }
   }
 
-  @Test("A second fcrun on a driven job is refused, and the first goes on")
+  @Test("A second fcrun on a driven job is refused, and the first goes on", .faults(103))
   func twoDrivers() async throws {
     try await Bench.run { bench in
       let submit = try bench.start("submit", try bench.spec(["command": Self.tick]))
@@ -269,7 +269,7 @@ struct CommandTests {
 
   // MARK: Readers that go away
 
-  @Test("A closed stdout, and a reader that leaves after one line, do not change the job or its code")
+  @Test("A closed stdout, and a reader that leaves after one line, do not change the job or its code", .faults(107))
   func readersLeave() async throws {
     try await Bench.run { bench in
       let spec = try bench.spec(["command": Self.tick + "; exit 6"])
@@ -288,7 +288,7 @@ struct CommandTests {
   }
 
   @Test(
-    "A reader that does not read does not hold up the release, and gets everything once it does",
+    "A reader that does not read does not hold up the release, and gets everything once it does", .faults(107),
     arguments: ["", "2>&1", "--json"])
   func stalledReader(_ form: String) async throws {
     try await Bench.run { bench in

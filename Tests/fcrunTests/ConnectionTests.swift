@@ -40,7 +40,7 @@ struct ConnectionTests {
     ["command": "echo run >> '\(bench.counter)'\n\(Self.tick)\nexit 7"]
   }
 
-  @Test("The SSH worker is killed three times: the job goes on, no byte is lost or repeated")
+  @Test("The SSH worker is killed three times: the job goes on, no byte is lost or repeated", .faults(15))
   func workerKilled() async throws {
     try await Bench.run { bench in
       let submit = try await begin(bench, ticker(bench))
@@ -59,7 +59,7 @@ struct ConnectionTests {
     }
   }
 
-  @Test("Every connection to the machine is cut twice: the job goes on, no byte is lost or repeated")
+  @Test("Every connection to the machine is cut twice: the job goes on, no byte is lost or repeated", .faults(70, 85))
   func connectionsCut() async throws {
     try await Bench.run { bench in
       let submit = try await begin(bench, ticker(bench))
@@ -76,7 +76,7 @@ struct ConnectionTests {
     }
   }
 
-  @Test("When fcrun is killed its worker ends too")
+  @Test("When fcrun is killed its worker ends too", .faults(15))
   func noOrphans() async throws {
     try await Bench.run { bench in
       let submit = try await begin(bench, ticker(bench))
@@ -90,7 +90,7 @@ struct ConnectionTests {
     }
   }
 
-  @Test("A detached driver that is killed is replaced by resume")
+  @Test("A detached driver that is killed is replaced by resume", .faults(9, 104))
   func detachedDriverKilled() async throws {
     try await Bench.run { bench in
       let submitted = try await bench.fcrun("submit", "--detach", try bench.spec(ticker(bench)))
@@ -111,7 +111,9 @@ struct ConnectionTests {
     }
   }
 
-  @Test("A machine that hangs in the middle of everything does not hold up Ctrl-C: DELETE within a second, 130")
+  @Test(
+    "A machine that hangs in the middle of everything does not hold up Ctrl-C: DELETE within a second, 130",
+    .faults(69, 106))
   func frozenMachine() async throws {
     try await Bench.run { bench in
       let submit = try await begin(bench, ["command": Self.tick + "; sleep 100", "outputs": ["out"]])
@@ -134,7 +136,7 @@ struct ConnectionTests {
     }
   }
 
-  @Test("A machine that hangs for a moment goes on where it was")
+  @Test("A machine that hangs for a moment goes on where it was", .faults(69, 86))
   func frozenForAMoment() async throws {
     try await Bench.run { bench in
       let submit = try await begin(bench, ticker(bench))
@@ -152,7 +154,7 @@ struct ConnectionTests {
     }
   }
 
-  @Test("Ctrl-C on a terminal reaches the whole process group: DELETE within a second, 130, the log kept")
+  @Test("Ctrl-C on a terminal reaches the whole process group: DELETE within a second, 130, the log kept", .faults(106))
   func groupInterrupted() async throws {
     try await Bench.run { bench in
       let spec = try bench.spec(["command": "echo begun; sleep 100"])
@@ -171,7 +173,8 @@ struct ConnectionTests {
     }
   }
 
-  @Test("retry on exit:3 runs again on a new machine, with the same job id, and prints both attempts in order")
+  @Test(
+    "retry on exit:3 runs again on a new machine, with the same job id, and prints both attempts in order", .faults(89))
   func retryOnExit() async throws {
     try await Bench.run { bench in
       let spec = try bench.spec([
@@ -188,7 +191,7 @@ struct ConnectionTests {
     }
   }
 
-  @Test("A refused key in the middle of nothing: 77 and nothing was rented")
+  @Test("A refused key in the middle of nothing: 77 and nothing was rented", .faults(43))
   func refusedKey() async throws {
     try await Bench.run(["key_revoked=true"]) { bench in
       let ended = try await bench.fcrun("submit", try bench.spec(["command": "true"]))

@@ -112,7 +112,7 @@ struct ContractTests {
     #expect(try await bench.show()["exit_code"].int == 7)
   }
 
-  @Test("An argv reaches the program word for word, without a shell")
+  @Test("An argv reaches the program word for word, without a shell", .faults(118))
   func argvIsNotInterpreted() async throws {
     try await Bench.run { bench in
       let words = ["a b", "$HOME", "it's", "\"x\"", "new\nline", "*", "", "ü"]
@@ -123,7 +123,7 @@ struct ContractTests {
     }
   }
 
-  @Test("A failing setup ends the job with setup's code, and the command does not run")
+  @Test("A failing setup ends the job with setup's code, and the command does not run", .faults(62))
   func setupFails() async throws {
     try await Bench.run { bench in
       let spec = try bench.spec(["setup": "echo why >&2\nexit 9", "command": "echo x >> '\(bench.counter)'"])
@@ -136,7 +136,7 @@ struct ContractTests {
     }
   }
 
-  @Test("A command that dies of a signal gives 128 + n")
+  @Test("A command that dies of a signal gives 128 + n", .faults(84))
   func signalledCommand() async throws {
     try await Bench.run { bench in
       let ended = try await bench.fcrun("submit", try bench.spec(["command": "kill -9 $$"]))
@@ -144,7 +144,7 @@ struct ContractTests {
     }
   }
 
-  @Test("Three MiB on each stream arrive byte for byte")
+  @Test("Three MiB on each stream arrive byte for byte", .faults(78))
   func muchOutput() async throws {
     try await Bench.run { bench in
       let lines = "i=0; while [ $i -lt 3072 ]; do cat chunk; cat chunk >&2; i=$((i+1)); done"

@@ -43,7 +43,9 @@ struct CrashTests {
     ])
   }
 
-  @Test("Killed at a fixed moment, the job ends as if nothing had happened", arguments: moments)
+  @Test(
+    "Killed at a fixed moment, the job ends as if nothing had happened", .faults(3, 5, 6, 7, 8, 9, 10, 11, 12),
+    arguments: moments)
   func killedAndResumed(_ moment: Moment) async throws {
     try await Bench.run(moment.knobs, bootTime: moment.bootTime) { bench in
       let submit = try bench.start("submit", try spec(bench))
@@ -110,7 +112,7 @@ struct CrashTests {
     }
   }
 
-  @Test("Killed again and again, it still comes to the same end")
+  @Test("Killed again and again, it still comes to the same end", .faults(14))
   func killedManyTimes() async throws {
     try await Bench.run { bench in
       let submit = try bench.start("submit", try spec(bench))
@@ -127,7 +129,7 @@ struct CrashTests {
     }
   }
 
-  @Test("A POST that never arrived before the kill is made again under a new name")
+  @Test("A POST that never arrived before the kill is made again under a new name", .faults(2, 18))
   func killedBeforeThePost() async throws {
     // The settle window of 60 s passes before another machine may be asked for.
     try await Bench.run(["create_silent=1"], load: .waiting) { bench in

@@ -7,7 +7,8 @@ import Testing
 struct EdgeTests {
   // MARK: Commands
 
-  @Test("A child in the background that holds the streams does not hold up the end, and dies with the machine")
+  @Test(
+    "A child in the background that holds the streams does not hold up the end, and dies with the machine", .faults(81))
   func backgroundChild() async throws {
     try await Bench.run { bench in
       let spec = try bench.spec(["command": "sleep 200 & echo $! > '\(bench.folder)/child'; echo done"])
@@ -28,7 +29,7 @@ struct EdgeTests {
     }
   }
 
-  @Test("Output without an end of line, and exit code 255, are as they are")
+  @Test("Output without an end of line, and exit code 255, are as they are", .faults(77))
   func noNewline() async throws {
     try await Bench.run { bench in
       let ended = try await bench.fcrun("submit", try bench.spec(["command": "printf abc; printf def >&2; exit 255"]))
@@ -67,7 +68,7 @@ struct EdgeTests {
 
   // MARK: Secrets
 
-  @Test("A secret that is written in pieces is masked all the same")
+  @Test("A secret that is written in pieces is masked all the same", .faults(120))
   func secretInPieces() async throws {
     try await Bench.run { bench in
       let script = "printf 'a canary-'; sleep 0.3; printf 'in-'; sleep 0.3; printf 'pieces b'; printf 'canary-in-'"
@@ -79,7 +80,7 @@ struct EdgeTests {
     }
   }
 
-  @Test("A secret reaches the command only: not the API, not an argv, not the state folder")
+  @Test("A secret reaches the command only: not the API, not an argv, not the state folder", .faults(119, 120))
   func secretsStayAway() async throws {
     try await Bench.run { bench in
       let spec = try bench.spec([
@@ -148,7 +149,8 @@ struct EdgeTests {
     }
   }
 
-  @Test("Globs fetch what they match, below their destination; a link out of the outputs lands nowhere else")
+  @Test(
+    "Globs fetch what they match, below their destination; a link out of the outputs lands nowhere else", .faults(113))
   func globsAndLinks() async throws {
     try await Bench.run { bench in
       let script = """
@@ -237,7 +239,7 @@ struct EdgeTests {
 
   // MARK: Several jobs
 
-  @Test("Eight fcrun that start at once in a new state folder all find it usable")
+  @Test("Eight fcrun that start at once in a new state folder all find it usable", .faults(98))
   func startTogether() async throws {
     for _ in 0..<5 {
       try await Bench.offline { bench in
@@ -250,7 +252,7 @@ struct EdgeTests {
     }
   }
 
-  @Test("Three jobs at once in one state folder, killed together, are all resumed by one resume --all")
+  @Test("Three jobs at once in one state folder, killed together, are all resumed by one resume --all", .faults(61))
   func severalJobs() async throws {
     try await Bench.run(bootTime: "1") { bench in
       var submits: [ChildProcess] = []
@@ -275,7 +277,7 @@ struct EdgeTests {
 /// What takes a minute because the contract says so: they wait beside the others.
 @Suite(.enabled(if: Binaries.canBoot, "no sshd"))
 struct LongWaitTests {
-  @Test("A DELETE that is forgotten is sent again after a minute")
+  @Test("A DELETE that is forgotten is sent again after a minute", .faults(38))
   func forgottenDelete() async throws {
     try await Bench.run(["delete_forgotten=1"], load: .waiting) { bench in
       let ended = try await bench.fcrun("submit", try bench.spec(["command": "true"]), within: 120)
@@ -286,7 +288,7 @@ struct LongWaitTests {
     }
   }
 
-  @Test("A POST that was never executed: after the settle window the job goes on under a new name")
+  @Test("A POST that was never executed: after the settle window the job goes on under a new name", .faults(18))
   func lostPost() async throws {
     try await Bench.run(["create_lost=1"], load: .waiting) { bench in
       let ended = try await bench.fcrun("submit", try bench.spec(["command": "true"]), within: 120)
@@ -296,7 +298,7 @@ struct LongWaitTests {
     }
   }
 
-  @Test("A POST that is executed after its settle window leaves a machine that reap takes")
+  @Test("A POST that is executed after its settle window leaves a machine that reap takes", .faults(19))
   func ghost() async throws {
     try await Bench.run(["create_queued=1", "create_queued_seconds=75"], load: .waiting) { bench in
       let ended = try await bench.fcrun("submit", try bench.spec(["command": "true"]), within: 120)
@@ -310,7 +312,7 @@ struct LongWaitTests {
     }
   }
 
-  @Test("A deleted machine that comes back is found by reap")
+  @Test("A deleted machine that comes back is found by reap", .faults(39))
   func resurrection() async throws {
     try await Bench.run(["deleted_returns=1", "deleted_returns_seconds=5"], load: .waiting) { bench in
       let ended = try await bench.fcrun("submit", try bench.spec(["command": "true"]))
@@ -321,7 +323,9 @@ struct LongWaitTests {
     }
   }
 
-  @Test("A key that is revoked while the job runs never counts as a deletion: 75, and resume finishes once it is back")
+  @Test(
+    "A key that is revoked while the job runs never counts as a deletion: 75, and resume finishes once it is back",
+    .faults(43))
   func revokedKey() async throws {
     try await Bench.run(load: .waiting) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
@@ -337,7 +341,7 @@ struct LongWaitTests {
     }
   }
 
-  @Test("A storm of 503 while the job runs and ends costs nothing but time")
+  @Test("A storm of 503 while the job runs and ends costs nothing but time", .faults(24, 35))
   func storm() async throws {
     try await Bench.run(load: .waiting) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 3; echo end; exit 2"]))
@@ -357,7 +361,9 @@ struct LongWaitTests {
     }
   }
 
-  @Test("An interrupt while a finished job's machine is not given back is 75; resumed, it is the job's own code")
+  @Test(
+    "An interrupt while a finished job's machine is not given back is 75; resumed, it is the job's own code",
+    .faults(35, 106))
   func interruptedRelease() async throws {
     try await Bench.run(["delete_refused=true"], load: .waiting) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "exit 5"]))
@@ -371,7 +377,9 @@ struct LongWaitTests {
     }
   }
 
-  @Test("A machine that dies while the API goes on saying active: Ctrl-C gives it back within ten seconds")
+  @Test(
+    "A machine that dies while the API goes on saying active: Ctrl-C gives it back within ten seconds", .faults(92, 106)
+  )
   func silentDeath() async throws {
     try await Bench.run(["preempt=true", "preempt_seconds=3", "preempt_status=active"], load: .waiting) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 300"]))

@@ -13,22 +13,6 @@ import Testing
 /// Machines that are not as tidy as the simulator's own.
 @Suite(.enabled(if: Binaries.canBoot, "no sshd"))
 struct MachineTests {
-  /// Puts lines before what every session of the first machine runs, as soon as there is one.
-  private func disturb(_ bench: Bench, _ lines: String) async throws {
-    let machines = bench.cloud.state + "/machines"
-    try await eventually("the machine has a session script") { () -> Bool? in
-      guard let id = try? FileManager.default.contentsOfDirectory(atPath: machines).first else { return nil }
-      let path = "\(machines)/\(id)/etc/session"
-      guard let script = FileManager.default.contents(atPath: path).map({ String(decoding: $0, as: UTF8.self) }),
-        let mark = script.range(of: "set -- \"$SSH_ORIGINAL_COMMAND\"")
-      else { return nil }
-      let changed = script.replacingCharacters(in: mark, with: lines + "\n" + script[mark])
-      try Data(changed.utf8).write(to: URL(filePath: path + ".new"))
-      chmod(path + ".new", 0o700)
-      return rename(path + ".new", path) == 0 ? true : nil
-    }
-  }
-
   private func spec(_ bench: Bench) throws -> String {
     try bench.write("data/file name", "content")
     return try bench.spec([
@@ -45,17 +29,20 @@ struct MachineTests {
     #expect(try bench.cloud.ledger().live == 0)
   }
 
-  @Test("A login that prints a welcome on both streams disturbs nothing")
+  @Test("A login that prints a welcome on both streams disturbs nothing", .faults(76))
   func noisyLogin() async throws {
     try await Bench.run { bench in
       let submit = try bench.start("submit", try spec(bench))
-      try await disturb(bench, "printf 'Welcome!\\n\\nLast login: today\\nno newline'; echo 'noise of a profile' >&2")
+      try await bench.disturbMachine(
+        "printf 'Welcome!\\n\\nLast login: today\\nno newline'; echo 'noise of a profile' >&2")
       let ended = try await submit.end()
       try await check(ended, bench)
     }
   }
 
-  @Test("A machine with the POSIX tools, tar, sha256sum and timeout alone will do: no setsid, stat, bash or python")
+  @Test(
+    "A machine with the POSIX tools, tar, sha256sum and timeout alone will do: no setsid, stat, bash or python",
+    .faults(75))
   func posixTools() async throws {
     try await Bench.run { bench in
       let tools = bench.folder + "/tools"
@@ -65,7 +52,7 @@ struct MachineTests {
         try FileManager.default.createSymbolicLink(atPath: tools + "/" + tool, withDestinationPath: place + tool)
       }
       let submit = try bench.start("submit", try spec(bench))
-      try await disturb(bench, "export PATH='\(tools)'")
+      try await bench.disturbMachine("export PATH='\(tools)'")
       let ended = try await submit.end()
       try await check(ended, bench)
     }
@@ -124,7 +111,7 @@ struct MachineTests {
     }
   }
 
-  @Test("A new machine at the address of a dead one is never taken for it")
+  @Test("A new machine at the address of a dead one is never taken for it", .faults(58))
   func reusedAddress() async throws {
     try await Bench.run(["reuse_address=true"]) { bench in
       for _ in 0..<2 {

@@ -24,13 +24,13 @@ package struct LiveWakes: Wakes {
   }
 
   package func run(
-    job: String, until deadline: Moment?, mercy: Duration, listensForCancel: Bool,
+    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?) {
     await withTaskGroup(of: Item.self) { group in
       group.addTask { .event(await operation()) }
       group.addTask { await signals.next().map { .wake(.signal($0)) } ?? .nothing }
-      if let deadline { group.addTask { await wait(until: deadline) } }
+      if let limit { group.addTask { await wait(until: clock.now() + limit) } }
       if listensForCancel { group.addTask { await cancelRequest(of: job) } }
       return await gather(&group, mercy)
     }

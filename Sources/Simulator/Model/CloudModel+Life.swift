@@ -167,7 +167,15 @@ extension CloudModel {
     plan(.finishDelete, for: place, after: knobs.deleteSeconds.draw(&random))
   }
 
+  /// Lets every deletion that was stuck come to its end now.
+  package mutating func finishStuckDeletions(now: Int64) {
+    advance(to: now)
+    for place in records.indices where records[place].status == .deleting { plan(.finishDelete, for: place, after: 0) }
+    advance(to: now)
+  }
+
   private mutating func finishDelete(_ place: Int) {
+    guard records[place].status == .deleting else { return }
     goAway(place, .deleted)
     become(deleted: place, forgotten: false)
     if hits(.deletedReturns, knobs.deletedReturns) {
@@ -176,6 +184,9 @@ extension CloudModel {
   }
 
   private mutating func comeBack(_ place: Int) {
+    returned.insert(records[place].id)
+    // Somebody else may have its old address by now.
+    records[place].address = takeAddress()
     records[place].life += 1
     records[place].forgotten = false
     records[place].billAgain(at: clock)

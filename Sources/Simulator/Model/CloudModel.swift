@@ -33,6 +33,10 @@ package struct CloudModel: Sendable {
   var places: [String: Int] = [:]
   var agenda = Agenda()
   var counts: [Knobs.Key: Int] = [:]
+  /// Instances that have come back from their deletion.
+  package internal(set) var returned: Set<String> = []
+  /// How often each fault has struck.
+  package private(set) var struck: [Knobs.Key: Int] = [:]
   /// POSTs for each name, in order of the first.
   var posts: [PostCount] = []
   /// Addresses that were freed, the last one last.
@@ -93,7 +97,9 @@ package struct CloudModel: Sendable {
     guard fault.percent > 0 else { return false }
     let index = counts[key, default: 0]
     counts[key] = index + 1
-    return fault.hits(index, random: &random)
+    guard fault.hits(index, random: &random) else { return false }
+    struck[key, default: 0] += 1
+    return true
   }
 
   private mutating func forgetCounts(differingFrom old: Knobs) {
@@ -110,6 +116,11 @@ package struct CloudModel: Sendable {
   /// Instances that are billed now.
   package var billed: [LedgerEntry] {
     ledger().filter { $0.ending == nil }
+  }
+
+  /// Every instance that is billed now, in order of creation; `listedFrom`: when a list shows it at the earliest.
+  package var living: [(id: String, name: String, listedFrom: Int64)] {
+    records.lazy.filter(\.isLive).map { ($0.id, $0.request.name, $0.listedFrom) }
   }
 
   /// POSTs for each name, in order of the first.

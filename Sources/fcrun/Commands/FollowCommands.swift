@@ -33,12 +33,16 @@ struct ResumeCommand: AsyncParsableCommand {
   @Flag(help: "Print NDJSON events on stdout.")
   var json = false
 
+  @Flag(help: "End the process that drives the job, for one that hangs or is stopped, and drive the job here.")
+  var takeOver = false
+
   /// A detached driver: what the job prints waits for whoever attaches.
   @Flag(help: .hidden)
   var unheard = false
 
   func validate() throws {
     guard all != (job != nil) else { throw ValidationError("expected a job, or --all") }
+    guard !all || !takeOver else { throw ValidationError("--take-over is for one job") }
   }
 
   func run() async throws {
@@ -52,8 +56,9 @@ struct ResumeCommand: AsyncParsableCommand {
     let signals = SignalInbox()
     signals.open(leavingBehind: record.id)
     let cloud = try await Cloud.of(record, home: installation.home)
-    let verdict = try await Drive(installation: installation, form: unheard ? .told : json ? .json : .text)
-      .run(record.id, on: cloud, signals: signals)
+    var drive = Drive(installation: installation, form: unheard ? .told : json ? .json : .text)
+    drive.takesOver = takeOver
+    let verdict = try await drive.run(record.id, on: cloud, signals: signals)
     StandardStream.leave(verdict.exitCode)
   }
 
@@ -197,7 +202,9 @@ struct FetchCommand: AsyncParsableCommand {
       await console.drain()
     case .collected(let missing):
       throw Failure(status: .failed, message: "these outputs are not there: \(missing.joined(separator: ", "))")
-    case let event: throw Failure(status: .machineLost, message: "the outputs could not be fetched: \(event)")
+    case let event:
+      throw Failure(
+        status: .machineLost, message: "the outputs could not be fetched: \(event.trouble ?? event.word)")
     }
   }
 }

@@ -1,8 +1,15 @@
 import ArgumentParser
 import ForwardCompute
 import Jobs
+import Remote
 import Runner
 import Store
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// `fcrun ps`: the jobs of this installation.
 struct PsCommand: AsyncParsableCommand {
@@ -174,7 +181,14 @@ struct JobView {
       ("host", (machine.address?.host).map(JSONValue.string) ?? .null),
       ("port", (machine.address?.port).map(JSONValue.integer) ?? .null),
       ("user", (machine.address?.user).map(JSONValue.string) ?? .null),
+      ("host_key", machine.hostKey.flatMap(fingerprint).map(JSONValue.string) ?? .null),
     ])
+  }
+
+  /// As `ssh-keygen -l` writes it: what a provider's console may show too.
+  private static func fingerprint(_ hostKey: String) -> String? {
+    let words = hostKey.split(separator: " ")
+    return words.count < 2 ? nil : Data(base64Encoded: String(words[1])).map { Fingerprint.sha256(of: Array($0)) }
   }
 
   private static func json(_ past: PastAttempt) -> JSONValue {

@@ -36,7 +36,7 @@ struct ReapCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let installation = try Installation.open()
+    let installation = try Installation.openOrWithoutStore()
     let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     let console = Console(.quiet, folder: installation.home)
     let world = try Drive(installation: installation, form: .quiet).world(
@@ -119,15 +119,16 @@ extension Reaper.Finding {
 }
 
 extension Installation {
-  /// What the store knows of a name's job.
-  func standing(_ job: String) -> Reaper.Standing {
-    if isDriven(job) { return .driven }
+  /// What the store knows of the job that an instance's name is of.
+  func standing(_ id: String, _ name: MachineName) -> Reaper.Standing {
     let record: JobRecord
-    do { record = try store.job(job) } catch {
+    do { record = try store.job(name.job) } catch {
       // A store that cannot be read says nothing about the job.
       if case .unknownJob = error { return .unknown }
-      return .resumable
+      return isDriven(name.job) ? .driven : .resumable
     }
+    if record.state.isStray(id, named: name) { return .over }
+    if isDriven(name.job) { return .driven }
     if case .finished(_, let kept) = record.state.phase { return kept == nil ? .over : .kept }
     return .resumable
   }

@@ -76,8 +76,6 @@ struct SubmitCommand: AsyncParsableCommand {
     signals.open(leavingBehind: record.id)
     let form = json ? Console.Form.json : .text
     tellID(of: record)
-    // Not waited for: what it has not proved when the job is over, the next start finds again.
-    Task { await LateMachines(installation: installation, cloud: cloud).giveBack() }
     let verdict = try await Drive(installation: installation, form: form).run(record.id, on: cloud, signals: signals)
     StandardStream.leave(verdict.exitCode)
   }

@@ -28,7 +28,7 @@ package actor Slots {
   private var free: Int
   private var waiting: [CheckedContinuation<Void, Never>] = []
 
-  init(_ count: Int) { free = count }
+  package init(_ count: Int) { free = count }
 
   package func take() async {
     guard free == 0 else {

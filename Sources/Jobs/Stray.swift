@@ -1,0 +1,18 @@
+extension JobState {
+  /// Whether a living instance that carries one of this job's names is wanted by nobody.
+  ///
+  /// The cloud may execute a POST late, or twice: then an instance shows under a name whose attempt is over, or beside the
+  /// one that the attempt works with. A driver that still looks for a name, or that is about to adopt what it finds, has no
+  /// strays under it.
+  package func isStray(_ id: String, named name: MachineName) -> Bool {
+    guard let attempt, attempt.number == name.attempt else {
+      return past.contains { $0.number == name.attempt } || attempt == nil && isOver
+    }
+    guard let machine = attempt.machines.first(where: { $0.node == name.node }), machine.post == .made else {
+      return false
+    }
+    return !machine.instances.contains { $0.id == id }
+  }
+
+  private var isOver: Bool { if case .finished = phase { true } else { false } }
+}
