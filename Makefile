@@ -1,5 +1,7 @@
 # make demo      install what is missing, build, run jobs/train.json from start to end on a simulated cloud on this computer
 # make test      install what is missing, then check the format, build everything and run every test
+# make torture-real N=1000
+#                kill, hurt and cut the release programs in N runs, and print what went wrong: nothing may
 # make build     build for development (debug) only
 # make release   build the two programs for use
 # make install   put them into $(DESTDIR)$(PREFIX)/bin, PREFIX=/usr/local if not given
@@ -26,7 +28,9 @@ help:
 	@sed -n '/^#/!q;s/^#[[:space:]]\{0,1\}//p' "$(firstword $(MAKEFILE_LIST))"
 
 # Each simulated machine is an sshd.
-demo test: APT += openssh-server
+demo test torture-real: APT += openssh-server
+# Kills and errors at a system call; left out, loudly, where it is missing.
+test torture-real: APT += strace
 
 # A debug build is ready in half the time, and a job waits for machines, not for fcrun.
 demo: build
@@ -48,6 +52,17 @@ test: build-tests
 	FCRUN_FAULT_LEDGER_JUDGED=$$FCRUN_FAULT_LEDGER \
 	  $(SWIFT) test $(ARROWS) --skip-build --filter everyFaultHasATestThatRan </dev/null 2>&1 | tee -a "$$log"; \
 	[ "$$(grep -Ec 'Test run with [1-9][0-9]* test' "$$log")" = 3 ] || { echo 'make test: a part of the tests did not run' >&2; exit 1; }
+
+N ?= 1000
+SEED ?= 1
+JOBS ?= 4
+
+# The programs as they are shipped: no failpoints in them, so they are killed at times and at system calls.
+.PHONY: torture-real
+torture-real: release
+	$(SWIFT) build -c release $(STATIC) $(ARROWS) --product torture
+	@! grep -q FCRUN_FAILPOINT .build/release/fcrun || { echo 'the release has failpoints in it' >&2; exit 1; }
+	.build/release/torture real --count $(N) --seed $(SEED) --jobs $(JOBS)
 
 .PHONY: build-tests
 build-tests: deps

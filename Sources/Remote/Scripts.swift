@@ -86,14 +86,51 @@ package enum Script {
       printf '\n%s %s\n' "$M" $r
       """#
 
-  /// Arguments: marker, control folder, workdir. Stdin: a tar archive for the workdir.
-  package static let unpack =
-    words + #"""
-      place "$2"; C=$p; place "$3"; W=$p
+  /// Takes the workdir for one upload; arguments: marker, control folder. Answer: the upload's number.
+  ///
+  /// What a dead connection left behind may still unpack, late, over files that were checked since. So whoever unpacks for
+  /// another number ends now, and whoever has not begun to never will.
+  package static let claim =
+    words + liveness + #"""
+      place "$2"; C=$p
       say "$M"
-      (umask 077; mkdir -p "$C") && chmod 700 "$C" || fail "cannot make the control folder $C"
+      umask 077
+      mkdir -p "$C" && chmod 700 "$C" && cd "$C" || fail "cannot make the control folder $C"
+      n=1
+      until mkdir "up.$n" 2>/dev/null; do
+        [ -d "up.$n" ] || fail "cannot write to $C"
+        n=$((n + 1))
+      done
+      for u in up.*; do
+        [ "$u" = "up.$n" ] && continue
+        : >"$u/over" || fail "cannot write to $C"
+        [ -f "$u/tar" ] && read -r pid start <"$u/tar" || continue
+        while alive "$pid" "$start"; do
+          kill -s KILL "$pid" 2>/dev/null
+          sleep 0.02 2>/dev/null || sleep 1
+        done
+      done
+      say "$n"
+      end 0
+      """#
+
+  /// Arguments: marker, control folder, workdir, the upload's number. Stdin: a tar archive for the workdir.
+  ///
+  /// First its process is on record, then it looks whether it is over, then it unpacks: whoever claims the workdir writes
+  /// that and looks for the process in the other order, so that one of them sees the other. Without an answer it is asked again.
+  package static let unpack =
+    words + liveness + #"""
+      place "$2"; C=$p; place "$3"; W=$p; U=$C/up.$4
+      say "$M"
       mkdir -p "$W" && cd "$W" || fail "cannot make the workdir $W"
-      LC_ALL=C tar -xpof - && end 0
+      (
+        me=$(exec sh -c 'echo $PPID')
+        printf '%s %s\n' "$me" "$(born "$me")" >"$U/tar.tmp" && mv -f "$U/tar.tmp" "$U/tar" || exit 1
+        [ ! -f "$U/over" ] || exit 1
+        export LC_ALL=C
+        exec tar -xpof -
+      ) && end 0
+      [ ! -f "$U/over" ] || exit 1
       free=$(df -kP . 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d' ' -f4)
       case $free in
         [0-9] | [0-9][0-9]) fail "tar could not unpack into $W: no space is left there ($free KiB)" ;;

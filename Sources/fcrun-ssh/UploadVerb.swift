@@ -17,11 +17,12 @@ final class UploadVerb {
   func perform() async throws -> Transferred {
     let tree = try UploadTree.scan(verb.sources)
     progress.begin(totalBytes: tree.totalBytes, totalFiles: tree.fileCount)
-    try await send(tree.entries)
+    let turn = try await claim()
+    try await send(tree.entries, turn)
     let wrong = try await mismatches()
     if !wrong.isEmpty {
       let again = tree.entries.filter { wrong.contains($0.path) }
-      try await send(again)
+      try await send(again, turn)
       if let still = try await mismatches().first {
         throw Failure(
           kind: .integrity, message: "\(still.shown) arrived with another sha256 than it was sent with, twice")
@@ -33,8 +34,17 @@ final class UploadVerb {
 
   // MARK: Sending
 
-  private func send(_ entries: [UploadTree.Entry]) async throws {
-    let remote = try await Conversation.start(Script.unpack, [verb.control, verb.workdir], on: session)
+  /// The number of this upload on the machine: from now on no earlier one writes there any more.
+  private func claim() async throws -> String {
+    let answer = try await Conversation.ask(Script.claim, [verb.control], on: session)
+    guard let number = answer.first, Int(number) != nil else {
+      throw Failure(kind: .remote, message: "the machine's answer is not understood: \(answer)")
+    }
+    return number
+  }
+
+  private func send(_ entries: [UploadTree.Entry], _ turn: String) async throws {
+    let remote = try await Conversation.start(Script.unpack, [verb.control, verb.workdir, turn], on: session)
     defer { remote.close() }
     // Read from the beginning: tar may give up at any moment, with the reason on stderr.
     let answer = Task { try await remote.lines() }

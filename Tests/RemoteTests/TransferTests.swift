@@ -133,6 +133,44 @@ struct TransferTests {
     #expect(failure?.message.contains("big") == true)
   }
 
+  /// One script of ours as the machine would run it for another connection.
+  private func script(_ script: String, _ arguments: [String]) -> [String] {
+    ["/bin/sh", "-c", script, "sh", "marker"] + arguments
+  }
+
+  private var machine: [String: String] { ["HOME": sshd.home, "PATH": "/usr/bin:/bin"] }
+
+  private func archive(of file: String) throws -> [UInt8] {
+    try Spawned.run(["/usr/bin/tar", "-cf", "-", "-C", local.path, file]).output
+  }
+
+  @Test func endWhatAConnectionThatDiedStillUnpacks() throws {
+    let content = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+    try local.file("payload", content)
+    let claimed = try Spawned.run(script(Script.claim, ["~/c/job"]), environment: machine)
+    #expect(String(decoding: claimed.output, as: UTF8.self) == "marker\n1\nmarker 0\n")
+    let orphan = try Spawned.start(script(Script.unpack, ["~/c/job", "~/work", "1"]), environment: machine)
+    let half = try archive(of: "payload").prefix(60_000)
+    #expect(half.withUnsafeBytes { write(orphan.input, $0.baseAddress, $0.count) } == 60_000)
+    while bytes(of: "\(work)/payload") == nil { usleep(5_000) }
+    #expect(try upload("payload", to: "payload").transferred != nil)
+    #expect(orphan.wait() == 1)
+    for end in [orphan.input, orphan.output] { close(end) }
+    #expect(bytes(of: "\(work)/payload") == content)
+  }
+
+  @Test func keepALateStarterOfADeadConnectionFromWriting() throws {
+    try local.file("payload", Array("all of it".utf8))
+    _ = try Spawned.run(script(Script.claim, ["~/c/job"]), environment: machine)
+    #expect(try upload("payload", to: "payload").transferred != nil)
+    let half = Array(try archive(of: "payload").prefix(515))
+    let late = try Spawned.run(
+      script(Script.unpack, ["~/c/job", "~/work", "1"]), input: half, environment: machine)
+    #expect(late.status == 1)
+    #expect(!String(decoding: late.output, as: UTF8.self).contains("marker 0"))
+    #expect(text(of: "\(work)/payload") == "all of it")
+  }
+
   @Test func bringOutputsToTheirPlaces() throws {
     try onMachine(
       "mkdir -p ckpt/a runs; echo 1 > ckpt/a/w; echo 2 > runs/x.txt; echo 3 > runs/y.txt; echo 4 > 'a[1].txt'; echo 5 > a1.txt"

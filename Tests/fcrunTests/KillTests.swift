@@ -44,8 +44,8 @@ struct KillTests {
   @Test("Every byte of the exchange of POST and every site of a system call has its turn in a thousand runs")
   func everyPlaceHasItsTurn() throws {
     var terrain = Terrain()
-    terrain.sites = (1...70).flatMap { nth in
-      ["write", "fsync"].map { Site(program: .fcrun, call: $0, nth: $0 == "fsync" ? min(nth, 9) : nth) }
+    terrain.sites = [("write", 70), ("fsync", 9)].flatMap { call, count in
+      (1...count).map { Site(program: .fcrun, call: call, nth: $0) }
     }
     var (killed, failed, cut) = (Set<String>(), Set<String>(), Set<String>())
     for number in 0..<1000 {
