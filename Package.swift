@@ -100,11 +100,19 @@ let package = Package(
       path: "Tests/Simulation",
       swiftSettings: strict
     ),
+    // A million situations in a debug build: nothing depends on this target but tests and the torture program.
+    .target(
+      name: "ProtocolModel",
+      dependencies: ["Jobs"],
+      path: "Tests/Model",
+      swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+    ),
     .target(name: "Kills", dependencies: ["TestSupport"], path: "Tests/Kills", swiftSettings: strict),
     .executableTarget(
       name: "torture",
       dependencies: [
-        "Kills", "Simulation", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Kills", "ProtocolModel", "Simulation", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/Torture",
       swiftSettings: strict
@@ -123,7 +131,10 @@ let package = Package(
     ),
     .testTarget(
       name: "RunnerTests",
-      dependencies: ["ForwardCompute", "Jobs", "Remote", "Runner", "Simulation", "Simulator", "Store", "TestSupport"],
+      dependencies: [
+        "ForwardCompute", "Jobs", "ProtocolModel", "Remote", "Runner", "Simulation", "Simulator", "Store",
+        "TestSupport",
+      ],
       swiftSettings: strict
     ),
     .testTarget(name: "RemoteTests", dependencies: ["Remote", "TestSupport"], swiftSettings: strict),

@@ -1,13 +1,13 @@
 /// One try at one offering, with the machines it asked for: created all or none.
-package struct Attempt: Codable, Equatable, Sendable {
+package struct Attempt: Codable, Hashable, Sendable {
   /// 1… over the whole job; part of every name, so that a name is posted once, ever (rulings 1).
   package var number: Int
   /// As last read: the price is checked again once the machines exist.
   package var offering: Offering
   package var machines: [Machine]
-  /// When the first POST was about to leave. Settle, watch, boot and budget count from here.
+  /// When the first POST was about to leave. Boot and budget count from here.
   package var sentAt: Moment
-  /// When the last POST was about to be sent, where an API that was not reachable has put it off. Settling counts from here.
+  /// No POST of this attempt has left later, as far as is known: settling counts from here.
   package var postedAt: Moment?
   package var launchedAt: Moment?
   /// When the end of the command was known, or asked for: what `output_grace` counts from.
@@ -36,7 +36,7 @@ package struct Attempt: Codable, Equatable, Sendable {
 }
 
 /// A machine of ours: one node's place in an attempt, asked for under one name.
-package struct Machine: Codable, Equatable, Sendable {
+package struct Machine: Codable, Hashable, Sendable {
   /// Rank, 0…
   package var node: Int
   /// Chosen and durable before the POST; the only mark by which the machine can be found again.
@@ -72,7 +72,7 @@ package struct Machine: Codable, Equatable, Sendable {
 }
 
 /// What is known of the one POST that asks for a machine.
-package enum Post: Codable, Equatable, Sendable {
+package enum Post: Codable, Hashable, Sendable {
   /// No byte has left.
   case unsent
   /// It may have left and may have been executed: looked for by name, never posted again.
@@ -87,8 +87,10 @@ package enum Post: Codable, Equatable, Sendable {
 }
 
 /// An instance that carries one of our names, and how far the proof of its end is.
-package struct MadeInstance: Codable, Equatable, Sendable {
+package struct MadeInstance: Codable, Hashable, Sendable {
   package var id: String
+  /// When a list showed it first; nil when the answer to the POST named it.
+  package var seenAt: Moment?
   /// GET has answered 2xx for this id: only then is a 404 news (rulings 6).
   package var wasRead: Bool
   /// First of the reads in a row that said it is gone.
@@ -97,8 +99,9 @@ package struct MadeInstance: Codable, Equatable, Sendable {
   package var goneByAbsence: Bool
   package var isProvedGone: Bool
 
-  package init(id: String) {
+  package init(id: String, seenAt: Moment? = nil) {
     self.id = id
+    self.seenAt = seenAt
     wasRead = false
     goneByAbsence = false
     isProvedGone = false
@@ -106,7 +109,7 @@ package struct MadeInstance: Codable, Equatable, Sendable {
 }
 
 /// Where sshd of a machine listens, as the API says.
-package struct Address: Codable, Equatable, Sendable {
+package struct Address: Codable, Hashable, Sendable {
   package var host: String
   package var port: Int
   /// nil when the API does not say.
@@ -120,7 +123,7 @@ package struct Address: Codable, Equatable, Sendable {
 }
 
 /// The supervisor's exit record of one node.
-package struct CommandEnd: Codable, Equatable, Sendable {
+package struct CommandEnd: Codable, Hashable, Sendable {
   package enum Phase: String, Codable, Sendable { case setup, command }
   package enum Reason: String, Codable, Sendable { case exited, timedOut, stopped }
   /// 128 + n for signal n.
@@ -136,7 +139,7 @@ package struct CommandEnd: Codable, Equatable, Sendable {
 }
 
 /// An attempt that is over and whose machines are proved gone.
-package struct PastAttempt: Codable, Equatable, Sendable {
+package struct PastAttempt: Codable, Hashable, Sendable {
   package var number: Int
   package var offering: Offering
   package var names: [String]

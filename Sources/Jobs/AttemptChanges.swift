@@ -40,9 +40,11 @@ extension Attempt {
     return Attempt(number: number, offering: offering, machines: machines, sentAt: now)
   }
 
-  /// A machine found in the cloud's list, of which only the name is known: nothing but its release is left to do.
-  package init(found id: String, named name: String, node: Int, number: Int, at now: Moment) {
-    var machine = Machine(node: node, name: name)
+  /// A machine found in the cloud's list: nothing but its release is left to do.
+  ///
+  /// It goes by its id. Others may live under its name, and be wanted: they are not released along with it.
+  package init(found id: String, node: Int, number: Int, at now: Moment) {
+    var machine = Machine(node: node, name: id)
     machine.take(.made(id: id))
     let unknown = Offering(
       id: "", instanceType: "", provider: "", region: "", deploymentType: "", available: false, hourlyPrice: 0,
@@ -57,11 +59,12 @@ extension Attempt {
     self.sentAt = sentAt
   }
 
-  /// After a crash or a cut nobody can say that a POST has not left.
-  var maybeSent: Attempt {
+  /// After a crash or a cut nobody can say that a POST has not left, nor when: at the latest now.
+  func maybeSent(at now: Moment) -> Attempt {
     changing { attempt in
       if attempt.machines.contains(where: { $0.post == .unsent }) {
         attempt.postTrouble = attempt.postTrouble ?? "nobody heard the answer to the request"
+        attempt.postedAt = now
       }
       for index in attempt.machines.indices where attempt.machines[index].post == .unsent {
         attempt.machines[index].post = .unknown
@@ -71,10 +74,12 @@ extension Attempt {
 
   private var lastPostAt: Moment { postedAt ?? sentAt }
 
-  /// Not each time: a change of the state would begin the back-off anew.
-  mutating func notePost(at now: Moment) {
+  /// A POST that was answered, or should have been, has left by now: it may have been put off since the intent was
+  /// committed, or the computer may have slept. One that is put off is noted too, but not each time: a change of the
+  /// state would begin the back-off anew.
+  mutating func notePosts(_ answers: [PostAnswer], at now: Moment) {
     let isPutOff = machines.contains { $0.post == .unsent } && now - lastPostAt >= .seconds(10)
-    if isPutOff { postedAt = now }
+    if isPutOff || answers.contains(where: \.hasLeft) { postedAt = now }
   }
 
   var isSettled: Bool { machines.allSatisfy { $0.post == .made } }
@@ -224,6 +229,7 @@ extension Attempt {
     return changing { attempt in
       for index in attempt.machines.indices {
         let name = attempt.machines[index].name
+        guard MachineName(name) != nil else { continue }
         attempt.machines[index].adopt(listed.filter { $0.name == name }, sentAt: lastPostAt, at: now)
       }
     }
@@ -233,24 +239,24 @@ extension Attempt {
 extension Attempt {
   /// A machine of an attempt that was given up as never made may show later, when its name is nobody's any more: it is
   /// given back together with this attempt's own.
-  func takingAlong(_ past: [PastAttempt], in listing: Listing) -> Attempt {
+  func takingAlong(_ past: [PastAttempt], in listing: Listing, at now: Moment) -> Attempt {
     guard case .trusted(let listed) = listing, !past.isEmpty else { return self }
     let names = past.flatMap(\.names)
     return changing { attempt in
-      attempt.machines[0].take(listed.filter { names.contains($0.name) })
+      attempt.machines[0].take(listed.filter { names.contains($0.name) }, at: now)
     }
   }
 }
 
 extension Machine {
-  mutating func take(_ found: [Listing.Listed]) {
+  mutating func take(_ found: [Listing.Listed], at now: Moment) {
     for one in found where !one.isDeleted && !instances.contains(where: { $0.id == one.id }) {
-      instances.append(MadeInstance(id: one.id))
+      instances.append(MadeInstance(id: one.id, seenAt: now))
     }
   }
 
   mutating func adopt(_ found: [Listing.Listed], sentAt: Moment, at now: Moment) {
-    take(found)
+    take(found, at: now)
     switch post {
     case .unsent, .made, .rejected, .absent: break
     case .unknown:
@@ -266,6 +272,17 @@ extension Machine {
 // MARK: - The proof
 
 extension Attempt {
+  /// What a DELETE is due for, and a proof.
+  package var unproved: [MadeInstance] { machines.flatMap(\.instances).filter { !$0.isProvedGone } }
+
+  /// Instances that a true list must show. What was just read as gone is none of them.
+  fileprivate func knownAlive(after reads: [InstanceRead]?) -> [String] {
+    let known = machines.flatMap(\.instances).filter { $0.wasRead && $0.goneSince == nil }.map(\.id)
+    guard let reads else { return known }
+    let alive = Set(reads.filter(\.isUntouched).map(\.id))
+    return known.filter(alive.contains)
+  }
+
   /// At least one instance has been read as gone: the proof only needs its second read.
   var isVanishing: Bool {
     machines.flatMap(\.instances).allSatisfy { $0.isProvedGone || $0.goneSince != nil }
@@ -308,8 +325,8 @@ extension MadeInstance {
       wasRead = true
       noteGone(listing, at: now)
     case .notFound:
-      // Right after a create a 404 may only be a replica that has not heard of it yet.
-      guard wasRead || now - sentAt >= Window.settle else { return }
+      // Right after a create a 404 may only be a replica that has not heard of it yet; and a POST may be executed late.
+      guard wasRead || now - (seenAt ?? sentAt) >= Window.settle else { return }
       goneByAbsence = true
       noteGone(listing, at: now)
     }
@@ -323,6 +340,19 @@ extension MadeInstance {
 }
 
 extension Listing {
+  /// What was shown, as far as it can be believed: a list that hides what is known to live says nothing
+  /// (reliability.md b.3, "trusted list").
+  /// - Parameter reads: what was read just before; it knows better than the attempt who lives.
+  package static func shown(_ listed: [Listed], expecting attempt: Attempt, after reads: [InstanceRead]? = nil)
+    -> Listing
+  {
+    let shown = Set(listed.map(\.id))
+    guard let missing = attempt.knownAlive(after: reads).first(where: { !shown.contains($0) }) else {
+      return .trusted(listed)
+    }
+    return .unreadable("it does not show \(missing), which lives")
+  }
+
   /// True when the list can be trusted and does not show `id` as alive.
   func isWithout(_ id: String) -> Bool {
     guard case .trusted(let listed) = self else { return false }
@@ -444,6 +474,14 @@ extension Limits {
 }
 
 extension PostAnswer {
+  /// Bytes of the request have left in this round.
+  var hasLeft: Bool {
+    switch self {
+    case .made, .rejected, .unknown, .unlikely: true
+    case .notSent, .untouched: false
+    }
+  }
+
   var trouble: String? {
     switch self {
     case .unknown(let why), .unlikely(let why), .notSent(let why): why

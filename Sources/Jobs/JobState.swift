@@ -8,7 +8,7 @@
 #endif
 
 /// Where a job stands, and what was tried before.
-package struct JobState: Codable, Equatable, Sendable {
+package struct JobState: Codable, Hashable, Sendable {
   package var phase: Phase
   package var past: [PastAttempt]
 
@@ -22,7 +22,7 @@ package struct JobState: Codable, Equatable, Sendable {
 ///
 /// The durable commit of a phase *is* the commit of the intent of its effect: what a phase asks for may have been
 /// done any number of times when a process finds it in the store.
-package enum Phase: Codable, Equatable, Sendable {
+package enum Phase: Codable, Hashable, Sendable {
   /// Nothing is rented. Nothing can be billed.
   case choosing
   /// The names are durable; a POST for each may have left. The only phase whose effect must not be repeated blindly.
@@ -267,7 +267,7 @@ extension JobState {
     case .unreachable(let why, let wasConnected):
       return unreachable(why, wasConnected: wasConnected, in: context, at: now)
     case .observed(let observations): return try observed(observations, in: context, at: now)
-    case .restarted: return restarted()
+    case .restarted: return restarted(at: now)
     case .chosen, .posted, .listed, .priced, .reached, .uploaded, .launched, .ended, .stopped, .collected, .deleted,
       .salvaged, .verified:
       return try progressed(event, in: context, at: now)
@@ -307,16 +307,16 @@ extension JobState {
 
 extension JobState {
   /// A POST that was about to be sent may have been sent.
-  private func restarted() -> JobState {
+  private func restarted(at now: Moment) -> JobState {
     guard case .creating(let attempt) = phase else { return self }
-    return with(.settling(attempt.maybeSent))
+    return with(.settling(attempt.maybeSent(at: now)))
   }
 
   /// A signal: the machines go first, whatever can still be saved comes second (rulings 10).
   private func interrupted(_ outcome: Outcome, at now: Moment) -> JobState {
     switch phase {
     case .choosing: with(.finished(outcome, kept: nil))
-    case .creating(let attempt): with(.releasing(attempt.maybeSent, outcome))
+    case .creating(let attempt): with(.releasing(attempt.maybeSent(at: now), outcome))
     case .settling(let attempt), .pricing(let attempt), .booting(let attempt), .connecting(let attempt),
       .uploading(let attempt), .launching(let attempt), .running(let attempt), .stopping(let attempt, _),
       .collecting(let attempt, _):
@@ -343,7 +343,7 @@ extension JobState {
     case .choosing: with(.finished(past.isEmpty ? outcome : outcome.following(past), kept: nil))
     case .stopping(let attempt, let reason), .collecting(let attempt, let reason):
       with(.releasing(attempt, reason.isSuccess ? outcome : reason))
-    case .creating(let attempt): with(.releasing(attempt.maybeSent, outcome))
+    case .creating(let attempt): with(.releasing(attempt.maybeSent(at: now), outcome))
     // What fcrun could not do with the log says nothing about the outputs: they are still fetched.
     case .running(let attempt) where outcome.isOurs: with(.stopping(attempt.ending(at: now), outcome))
     case .settling(let attempt), .pricing(let attempt), .booting(let attempt), .connecting(let attempt),
@@ -441,7 +441,7 @@ extension JobState {
     case .choosing, .releasing, .salvaging, .proving, .finished: self
     case .creating(let attempt), .settling(let attempt), .pricing(let attempt), .booting(let attempt),
       .connecting(let attempt):
-      with(.releasing(attempt.maybeSent, spent))
+      with(.releasing(attempt.maybeSent(at: now), spent))
     case .uploading(let attempt): with(.releasing(attempt, spent))
     case .launching(let attempt), .running(let attempt):
       with(.stopping(attempt.ending(at: now), spent))
@@ -458,7 +458,7 @@ extension JobState {
   private func posted(_ answers: [PostAnswer], in attempt: Attempt, at now: Moment) -> JobState {
     var attempt = attempt
     for (index, answer) in answers.enumerated() { attempt.machines[index].take(answer) }
-    attempt.notePost(at: now)
+    attempt.notePosts(answers, at: now)
     attempt.postTrouble = answers.lazy.compactMap(\.trouble).first ?? attempt.postTrouble
     return settled(attempt, refusal: answers.lazy.compactMap(\.refusal).first, at: now)
   }
@@ -536,7 +536,8 @@ extension JobState {
     at now: Moment
   ) -> JobState {
     let known = attempt.instanceIDs
-    let attempt = attempt.reading(reads, listing, at: now).adopting(listing, at: now).takingAlong(past, in: listing)
+    let attempt = attempt.reading(reads, listing, at: now).adopting(listing, at: now).takingAlong(
+      past, in: listing, at: now)
     if attempt.isGone { return released(attempt, outcome, in: context, at: now) }
     if attempt.instanceIDs != known { return with(.releasing(attempt, outcome)) }
     guard case .proving = phase else { return with(.releasing(attempt, outcome)) }
@@ -599,6 +600,10 @@ extension JobState {
     case .finished(_, let kept): kept
     }
   }
+
+  /// Every name that a POST of this job has carried, or is about to: each commit puts them under watch for
+  /// ``Window/watch`` anew, so that they are watched for that long after the job's end.
+  package var namesToWatch: [String] { past.flatMap(\.names) + (attempt?.machines.map(\.name) ?? []) }
 
   package var outcome: Outcome? {
     switch phase {

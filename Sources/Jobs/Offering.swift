@@ -7,7 +7,7 @@
 /// A kind of machine that can be rented now, as the API's `GET /v1/spot/compute/offerings` describes it.
 ///
 /// Money is US dollars, sizes are GB, times are seconds. What the API leaves out is nil, never a guess.
-package struct Offering: Codable, Sendable, Equatable {
+package struct Offering: Codable, Sendable, Hashable {
   package var id: String
   package var instanceType: String
   package var provider: String

@@ -1,5 +1,5 @@
 /// How an attempt or a whole job ended, and what that means to a caller.
-package enum Outcome: Codable, Equatable, Sendable {
+package enum Outcome: Codable, Hashable, Sendable {
   /// The command, or its `setup`, ran to its own end.
   case exited(CommandEnd)
   /// No offering fits, the cloud has none, or the price rose above the cap.

@@ -68,13 +68,21 @@ extension World {
   }
 
   /// The price of what exists now: the instance itself does not say it.
+  ///
+  /// Asked for a few times: without it neither the price cap nor the cost of the run would hold.
   func price(_ attempt: Attempt) async -> Event {
-    do {
-      return .priced(Offering(try await api.computeOffering(attempt.offering.id)))
-    } catch {
-      narrator.tell(.warning(job: "", "the price could not be read again: \(error.sentence)"))
-      return .priced(nil)
+    for round in 0...3 {
+      do {
+        return .priced(Offering(try await api.computeOffering(attempt.offering.id)))
+      } catch {
+        guard round < 3, error.isWorthRepeating, !Task.isCancelled else {
+          narrator.tell(.warning(job: "", "the price could not be read again: \(error.sentence)"))
+          return .priced(nil)
+        }
+        await clock.sleep(for: .milliseconds(500 << round))
+      }
     }
+    return .priced(nil)
   }
 
   func observe(_ attempt: Attempt) async -> [Observation] {
@@ -93,15 +101,10 @@ extension World {
 
 extension World {
   /// A list is believed when it is readable and shows what is known to live (reliability.md b.3, "trusted list").
-  func list(expecting attempt: Attempt) async -> Listing {
+  func list(expecting attempt: Attempt, after reads: [InstanceRead]? = nil) async -> Listing {
     do {
-      let instances = try await api.instances()
-      let shown = Set(instances.map(\.id))
-      let canaries = attempt.machines.flatMap(\.instances).filter { $0.wasRead && $0.goneSince == nil }
-      if let missing = canaries.first(where: { !shown.contains($0.id) }) {
-        return .unreadable("it does not show \(missing.id), which lives")
-      }
-      return .trusted(instances.oldestFirst.map(Listing.Listed.init))
+      let listed = try await api.instances().oldestFirst.map(Listing.Listed.init)
+      return .shown(listed, expecting: attempt, after: reads)
     } catch {
       return .unreadable(error.sentence)
     }
@@ -147,7 +150,7 @@ extension World {
   func verify(_ attempt: Attempt) async -> Event {
     var reads: [InstanceRead] = []
     for id in attempt.unproved.map(\.id) { reads.append(InstanceRead(id: id, how: await read(id))) }
-    return .verified(reads, await list(expecting: attempt.changed(by: reads)))
+    return .verified(reads, await list(expecting: attempt, after: reads))
   }
 
   func read(_ id: String) async -> InstanceRead.How {
@@ -157,23 +160,6 @@ extension World {
     } catch {
       return error.isNotFound ? .notFound : .unknown(error.sentence)
     }
-  }
-}
-
-extension Attempt {
-  fileprivate var unproved: [MadeInstance] {
-    machines.flatMap(\.instances).filter { !$0.isProvedGone }
-  }
-
-  /// What was just read as gone is no canary.
-  fileprivate func changed(by reads: [InstanceRead]) -> Attempt {
-    var copy = self
-    let alive = Set(
-      reads.compactMap { if case .present(let status) = $0.how, status != "deleting" { $0.id } else { nil } })
-    for machine in copy.machines.indices {
-      copy.machines[machine].instances = copy.machines[machine].instances.filter { alive.contains($0.id) }
-    }
-    return copy
   }
 }
 

@@ -148,7 +148,7 @@ extension Reaper.Finding {
     let plan = JobPlan(
       name: "reap", file: "", root: "", resources: Resources(), command: .argv([]), retry: Retry(on: []))
     let attempt = Attempt(
-      found: instance.id, named: instance.name, node: name.node, number: name.attempt, at: sentAt(before: now))
+      found: instance.id, node: name.node, number: name.attempt, at: sentAt(before: now))
     return JobRecord(
       context: JobContext(id: name.job, owner: owner, plan: plan),
       arrangement: Arrangement(

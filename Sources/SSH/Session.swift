@@ -40,10 +40,12 @@ package final class Session {
 
   enum Phase { case greeting, authenticating, open }
 
-  /// Counted in the receive callback, because libssh2 does not say whether a call took bytes off the socket for somebody else.
+  /// Noted in the callbacks for the socket, because libssh2 does not say whether a call took bytes off it for somebody
+  /// else, nor, behind the error of the step it was in, that it was the socket that failed.
   struct Inflow {
     var bytes = 0
-    var isClosed = false
+    /// The other side has closed it, or it failed.
+    var isOver = false
     /// What may come in before the keys are agreed on. libssh2 skips lines before the version for as long as they come
     /// without a pause: it would never return, and no deadline of ours would be looked at.
     var limit = 1 << 18
@@ -74,7 +76,7 @@ package final class Session {
     }
     self.raw = raw
     libssh2_session_set_blocking(raw, 0)
-    fcrun_set_receive_callback(raw, receive)
+    fcrun_set_socket_callbacks(raw, receive, send)
   }
 
   // MARK: Connecting
@@ -329,17 +331,26 @@ package final class Session {
     return error
   }
 
+  private var gone: SSHError.Kind { phase == .greeting ? .refused : .dropped }
+
   private func kind(of code: Int32) -> SSHError.Kind {
     switch code {
     case LIBSSH2_ERROR_SOCKET_NONE, LIBSSH2_ERROR_BANNER_RECV, LIBSSH2_ERROR_SOCKET_SEND,
       LIBSSH2_ERROR_SOCKET_DISCONNECT, LIBSSH2_ERROR_SOCKET_RECV:
-      phase == .greeting ? .refused : .dropped
+      gone
     case LIBSSH2_ERROR_TIMEOUT, LIBSSH2_ERROR_SOCKET_TIMEOUT: .timedOut
-    case LIBSSH2_ERROR_AUTHENTICATION_FAILED, LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED: .notAuthenticated
+    case LIBSSH2_ERROR_AUTHENTICATION_FAILED: .notAuthenticated
+    // "Unable to exchange encryption keys", "waiting for an answer": a cut has no code of its own there.
+    case _ where inflow.pointee.isOver && !Self.isOfChannel(code): gone
+    case LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED: .notAuthenticated
     case LIBSSH2_ERROR_FILE, LIBSSH2_ERROR_AGENT_PROTOCOL: .keyUnusable
     case LIBSSH2_ERROR_CHANNEL_CLOSED, LIBSSH2_ERROR_CHANNEL_EOF_SENT: .channelClosed
     default: .failed
     }
+  }
+
+  private static func isOfChannel(_ code: Int32) -> Bool {
+    [LIBSSH2_ERROR_CHANNEL_CLOSED, LIBSSH2_ERROR_CHANNEL_EOF_SENT].contains(code)
   }
 
   private func abandon(_ operation: Operation) {
@@ -386,9 +397,8 @@ package final class Session {
         if retry(operation) { progressed = true }
       }
     } while death == nil && halfSent == nil && (progressed || inflow.pointee.bytes != before)
-    if inflow.pointee.isClosed, death == nil {
-      die(
-        SSHError(phase == .greeting ? .refused : .dropped, call: "recv", text: "the other side closed the connection"))
+    if inflow.pointee.isOver, death == nil {
+      die(SSHError(gone, call: "recv", text: "the other side closed the connection"))
     }
   }
 
@@ -478,7 +488,34 @@ private func receive(
     var on: Int32 = 1
     setsockopt(socket, Int32(IPPROTO_TCP), TCP_QUICKACK, &on, socklen_t(MemoryLayout<Int32>.size))
   #endif
-  if count > 0 { inflow?.pointee.bytes += count }
-  if count == 0, length > 0 { inflow?.pointee.isClosed = true }
-  return count < 0 ? -Int(code == EWOULDBLOCK ? EAGAIN : code) : count
+  return note(count, code, length, abstract) { $0.bytes += count }
+}
+
+/// LIBSSH2_CALLBACK_SEND: send(2).
+private func send(
+  socket: libssh2_socket_t, buffer: UnsafeRawPointer?, length: Int, flags: Int32,
+  abstract: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) -> Int {
+  let count = systemSend(socket, buffer, length, flags)
+  return note(count, errno, length, abstract) { _ in }
+}
+
+/// What libssh2 is told of a call on the socket, and what the session is to know of it.
+private func note(
+  _ count: Int, _ code: Int32, _ length: Int, _ abstract: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+  moved: (inout Session.Inflow) -> Void
+) -> Int {
+  let inflow = abstract?.pointee?.assumingMemoryBound(to: Session.Inflow.self)
+  let isForLater = count < 0 && [EWOULDBLOCK, EAGAIN, EINTR].contains(code)
+  if count > 0 { inflow.map { moved(&$0.pointee) } }
+  if count <= 0, length > 0, !isForLater { inflow?.pointee.isOver = true }
+  return count < 0 ? -Int(isForLater ? EAGAIN : code) : count
+}
+
+private func systemSend(_ socket: Int32, _ buffer: UnsafeRawPointer?, _ length: Int, _ flags: Int32) -> Int {
+  #if canImport(Glibc)
+    Glibc.send(socket, buffer, length, flags | Int32(MSG_NOSIGNAL))
+  #else
+    Darwin.send(socket, buffer, length, flags)
+  #endif
 }

@@ -133,11 +133,11 @@ extension JobStore {
 
   /// The result of the last effect and, with the new state, the intent of the next: one durable transaction.
   ///
-  /// A state that is about to POST puts its names under watch in the same transaction, for ``Window/watch``: a POST may be
-  /// executed late, or twice, whatever was answered.
+  /// The job's names go under watch in the same transaction, for ``Window/watch`` from now: a POST may be executed late,
+  /// or twice, whatever was answered, and it may have left long after its intent was committed.
   /// - Throws: ``StoreError/fenced(_:)`` when another process has claimed the job.
   package func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
-    let watched = job.namesAboutToBePosted
+    let watched = job.state.namesToWatch
     try write { db in
       try db.execute(
         sql: "UPDATE jobs SET state = ?, phase = ?, updated_at = ? WHERE id = ? AND epoch = ?",
@@ -146,7 +146,10 @@ extension JobStore {
       try Self.journal(db, job.id, epoch: job.epoch, at: now, event: event, phase: job.state.word)
       for name in watched {
         try db.execute(
-          sql: "INSERT OR IGNORE INTO watched (name, job, account, until) VALUES (?, ?, ?, ?)",
+          sql: """
+            INSERT INTO watched (name, job, account, until) VALUES (?, ?, ?, ?)
+            ON CONFLICT (name) DO UPDATE SET until = max(until, excluded.until)
+            """,
           arguments: [name, job.id, job.arrangement.accountFingerprint, (now + Window.watch).milliseconds])
       }
     }
@@ -167,13 +170,6 @@ extension JobStore {
     try db.execute(
       sql: "INSERT INTO journal (job, epoch, at, event, phase) VALUES (?, ?, ?, ?, ?)",
       arguments: [id, epoch, now.milliseconds, event, phase])
-  }
-}
-
-extension JobRecord {
-  fileprivate var namesAboutToBePosted: [String] {
-    guard case .creating(let attempt) = state.phase else { return [] }
-    return attempt.machines.map(\.name)
   }
 }
 

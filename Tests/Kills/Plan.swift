@@ -1,3 +1,5 @@
+import TestSupport
+
 /// What is done to one job. Follows from a seed and a number, and is written and read as one line of text.
 package struct Plan: Sendable, Equatable {
   package var strike: Strike
@@ -49,19 +51,6 @@ package struct Site: Sendable, Equatable, Hashable {
     "renameat2", "ftruncate", "unlink", "unlinkat", "mkdir", "mkdirat", "link", "linkat",
   ]
   package static let few = 48
-}
-
-/// Where a connection ends.
-package struct Cut: Sendable, Equatable {
-  package enum Way: String, Sendable { case there, back }
-
-  package var way: Way
-  /// So many bytes arrive.
-  package var after: Int
-  /// RST, or an orderly end.
-  package var resets: Bool
-
-  package init(_ way: Way, after: Int, resets: Bool) { (self.way, self.after, self.resets) = (way, after, resets) }
 }
 
 // MARK: - Kinds
@@ -177,14 +166,20 @@ extension Strike {
       let end = random.below(2) == 0 ? min(size, early) : size
       return Cut(way, after: random.below(end), resets: random.below(2) == 0)
     }
-    return cuts.sorted { ($0.comesLast ? 1 : 0, $0.after) < ($1.comesLast ? 1 : 0, $1.after) }
+    return cuts.sorted { ($0.stage, $0.after) < ($1.stage, $1.after) }
   }
 
   fileprivate static let early = 6000
 }
 
 extension Cut {
-  fileprivate var comesLast: Bool { way == .back && after > Strike.early }
+  /// When its bytes pass: before anything is asked for, with the files, or after them.
+  fileprivate var stage: Int {
+    switch way {
+    case .there: after < Strike.early ? 0 : 1
+    case .back: after < 2000 ? 0 : 2
+    }
+  }
 }
 
 extension Site {

@@ -53,6 +53,27 @@ struct SessionTests {
     session.disconnect()
   }
 
+  /// libssh2 names the step it was in, "Unable to exchange encryption keys", and not that the connection broke.
+  @Test(
+    "A connection that is cut before it stands was refused or dropped, whichever step it was in",
+    arguments: [Cut.Way.there, .back])
+  @SSHLoop func cutWhileConnecting(_ way: Cut.Way) async throws {
+    let cuts = stride(from: 0, to: 2000, by: 85).map { Cut(way, after: $0, resets: $0 % 2 == 0) }
+    let relay = try Relay(to: sshd.port, .inOrder(cuts))
+    defer { relay.stop() }
+    for cut in cuts {
+      do {
+        let session = try await Session.connect(
+          host: "127.0.0.1", port: relay.port, pin: nil, deadline: .now + .seconds(20))
+        defer { session.disconnect() }
+        try await session.authenticate(user: sshd.user, privateKey: sshd.key, publicKey: nil, passphrase: nil)
+      } catch let error as SSHError {
+        #expect([.refused, .dropped].contains(error.kind), "cut at \(cut.after): \(error)")
+      }
+    }
+    #expect(relay.cuts > 10)
+  }
+
   @Test @SSHLoop func carriesManyChannelsAtOnceWithoutMixingTheirBytes() async throws {
     let session = try await session()
     let inputs = (1...5).map { number in (0..<400_000).map { UInt8(truncatingIfNeeded: $0 &* number) } }

@@ -54,12 +54,13 @@ final class Disk {
     watch(job, at: now)
   }
 
-  /// What is about to be posted is watched for a day: as `JobStore.commit` does.
+  /// What may have been posted is watched for a day after the last commit: as `JobStore.commit` does.
   private func watch(_ job: JobRecord, at now: Moment) {
-    guard store == nil, case .creating(let attempt) = job.state.phase else { return }
-    for machine in attempt.machines where !watched.contains(where: { $0.name == machine.name }) {
-      watched.append(
-        WatchedName(name: machine.name, job: job.id, accountFingerprint: "sim", until: now + Window.watch))
+    guard store == nil else { return }
+    let names = job.state.namesToWatch
+    watched.removeAll { names.contains($0.name) }
+    watched += names.map {
+      WatchedName(name: $0, job: job.id, accountFingerprint: "sim", until: now + Window.watch)
     }
   }
 

@@ -76,6 +76,10 @@ final class Kernel: @unchecked Sendable {
     return inCloud.map { min($0, first) } ?? first
   }
 
+  /// Nothing goes wrong at all.
+  var isFriendly = false
+  /// Lists leave out what lives, or a refusal hides what was made: two lists without the name are enough then (rulings 5).
+  var listsLie = false
   /// A second process has begun while the first one still lived.
   var isTakenOver = false
   /// No process' clock differs from the truth.

@@ -19,6 +19,9 @@ package struct Scenario {
     // A database in memory is opened or there is no memory.
     let disk = try! Disk(script.job, withShippedStore: script.hasShippedStore)
     kernel = Kernel(seed: script.seed, disk: disk, isTraced: isTraced)
+    let kinds = Set(script.ingredients.map(\.kind))
+    kernel.isFriendly = kinds.isEmpty
+    kernel.listsLie = !kinds.isDisjoint(with: ["list_drops", "list_empty", "failure_is_provider_error", "key_revoked"])
     addForeigners()
     for ingredient in script.ingredients { apply(ingredient.effect) }
   }

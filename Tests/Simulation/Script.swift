@@ -56,9 +56,10 @@ package struct Script: Sendable {
     ingredients = Recipe.all.filter { kinds.contains($0.kind) }.map { $0.draw(&dice) }
   }
 
-  /// One tenth of the seeds only crash, three tenths meet a few faults, the others a swarm of them.
+  /// One seed in fifty meets nothing, one tenth only crashes, three tenths meet a few faults, the others a swarm of them.
   private static func mood(_ dice: inout Dice) -> [(Recipe, chance: Double)] {
     let mood = dice.fraction()
+    guard mood >= 0.02 else { return [] }
     return Recipe.all.map { recipe in
       let isOfProcess = !recipe.faults.allSatisfy { $0 > 16 }
       let factor = mood < 0.1 ? (isOfProcess ? 1.5 : 0) : mood < 0.4 ? (isOfProcess ? 1 : 0.3) : 1

@@ -26,7 +26,9 @@ struct SimulatedAPI: ForwardComputeAPI {
   }
 
   func instances() async throws(APIError) -> [Instance] {
+    let now = kernel.now
     let shown = try await read("list instances") { $0.instances(now: $1) }
+    kernel.witness.listedAt = now
     kernel.witness.shownInList = Set(shown.filter { $0.status != "deleted" }.map(\.id))
     return shown.map(Instance.init)
   }

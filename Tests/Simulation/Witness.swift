@@ -22,8 +22,10 @@ struct Witness {
   private(set) var violations: [String] = []
   /// The instances that the last answered list showed alive.
   var shownInList: Set<String> = []
-  /// Names of ours, in order of their POST, with what was durable then.
-  private(set) var posted: [String] = []
+  /// When that list was asked for.
+  var listedAt = Moment(milliseconds: 0)
+  /// Names of ours, in order of their POST, and when that was.
+  private(set) var posted: [(name: String, at: Moment)] = []
   /// Instances that have nothing to do with us.
   var foreign: Set<String> = []
   private(set) var highestEpoch = 0
@@ -38,7 +40,7 @@ struct Witness {
     highestEpoch = max(highestEpoch, job.epoch)
   }
 
-  mutating func saw(postOf name: String) { posted.append(name) }
+  mutating func saw(postOf name: String, at now: Moment) { posted.append((name, now)) }
 }
 
 extension Kernel {
@@ -77,19 +79,36 @@ extension Kernel {
       // A process that hangs in its POSTs does not hear that another one has taken the job over and given up on them.
       return isTakenOver ? () : violate("I4: a POST of \(name) without a durable intent")
     }
-    let earlier = Set(witness.posted).subtracting(attempt.machines.map(\.name))
-    for instance in cloud.living
-    where earlier.contains(instance.name) && witness.shownInList.contains(instance.id)
-      && !cloud.returned.contains(instance.id)
-    {
-      violate("I1: a POST of \(name) while \(instance.id) of an earlier attempt is known to live")
+    let earlier = witness.posted.map(\.name).filter { name in !attempt.machines.contains { $0.name == name } }
+    for instance in livingOurs where earlier.contains(instance.name) && isFindable(instance) {
+      violate("I1: a POST of \(name) while \(instance.id) of an earlier attempt lives, and could be known")
     }
-    witness.saw(postOf: name)
+    witness.saw(postOf: name, at: now)
+  }
+
+  private typealias Living = (id: String, name: String, listedFrom: Int64)
+
+  /// What may not live on behind the client's back.
+  private var livingOurs: [Living] {
+    cloud.living.filter { !witness.foreign.contains($0.id) && !cloud.returned.contains($0.id) }
+  }
+
+  /// In the last list that was read, or would have been if it had told the truth after the assumed bound (rulings 3).
+  private func isFindable(_ instance: Living) -> Bool {
+    if witness.shownInList.contains(instance.id) { return true }
+    guard !listsLie, let sent = witness.posted.first(where: { $0.name == instance.name })?.at else { return false }
+    return instance.listedFrom < min(sent.milliseconds + 58_000, witness.listedAt.milliseconds)
   }
 
   func checkDelete(of id: String, by process: VirtualProcess) {
     if witness.foreign.contains(id) { violate("I11: a DELETE of \(id), which is not ours") }
     if process.isFenced { violate("I9: a DELETE of a process that was fenced off: \(id)") }
+    guard !disk.isLost, !disk.record.state.isReleasing, disk.failurePercent == 0,
+      let attempt = disk.record.state.attempt
+    else {
+      return
+    }
+    if attempt.machines.contains(where: { $0.id == id }) { violate("I11: a DELETE of \(id), which the job works with") }
   }
 }
 
@@ -111,6 +130,11 @@ extension Kernel {
       if verdict.exitCode != 75 { violate("I2: left with \(verdict.exitCode) and without a proof") }
       return
     }
+    // Nobody looks for others under the names of a machine that is kept before the next start.
+    let keeps = verdict.record.state.attempt != nil
+    for instance in livingOurs where !keeps && isFindable(instance) {
+      violate("I2: left with \(verdict.exitCode) while \(instance.id) (\(instance.name)) lives, and could be known")
+    }
     if verdict.exitCode == 75 { violate("I6: left with 75, and everything is proved") }
     if verdict.signal == nil, verdict.exitCode != outcome.exitCode {
       violate("I6: left with \(verdict.exitCode) for \(outcome.sentence)")
@@ -127,12 +151,13 @@ extension Kernel {
       return violate("I13: not finished after the world healed: \(record.state.word)")
     }
     let keptIDs = kept?.instanceIDs ?? []
-    for instance in cloud.living where !keptIDs.contains(instance.id) && !witness.foreign.contains(instance.id) {
+    for instance in livingOurs where !keptIDs.contains(instance.id) && (clocksAgree || isFindable(instance)) {
       violate("I2: \(instance.id) (\(instance.name)) is left and nobody says so")
     }
     checkForeigners()
     checkResult(outcome, record)
     checkCost(record)
+    checkCeiling(record)
     checkSecrets(record)
   }
 
@@ -168,6 +193,15 @@ extension Kernel {
     if log.bytes != run.bytes(at: now) {
       violate("I7: \(log.bytes) of \(run.bytes(at: now)) bytes of the log of node \(place.node)")
     }
+  }
+
+  /// Money: without any fault no more is spent than `max_cost` and the time that an orderly end takes.
+  private func checkCeiling(_ record: JobRecord) {
+    guard isFriendly, record.state.attempt == nil, let cap = record.context.plan.limits.maxCost else { return }
+    let ours = cloud.ledger().filter { !witness.foreign.contains($0.id) }
+    let spent = ours.reduce(Decimal(0)) { $0 + $1.cost }
+    let end = ours.reduce(Decimal(0)) { $0 + $1.hourlyPrice } * 200 / 3600
+    if spent > cap + end { violate("I14: \(spent) is spent, max_cost is \(cap)") }
   }
 
   private func runs(of attempt: Int) -> [(place: RunPlace, id: RunID, run: SimulatedHost.Run)] {

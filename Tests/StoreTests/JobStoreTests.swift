@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test(.faults(19)) func aStateThatIsAboutToPostPutsItsNamesUnderWatch() throws {
+  @Test(.faults(19)) func namesAreWatchedForADayAfterTheLastCommitOfTheirJob() throws {
     try withStore { store in
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
@@ -59,6 +59,23 @@ import Testing
       #expect(try store.watchedNames().count == 1, "another account's list says nothing about ours")
       try store.endWatch(lookedAt: job.createdAt + Window.watch, account: account)
       #expect(try store.watchedNames().isEmpty)
+    }
+  }
+
+  @Test(.faults(19)) func aNameIsWatchedForADayAfterTheLastCommit() throws {
+    try withStore { store in
+      try store.insert(.sample("aaaaaaaaaaaaaaaa"))
+      var job = try store.claim("aaaaaaaaaaaaaaaa")
+      job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
+      try store.commit(job, event: "chosen", at: job.createdAt)
+      // Two days later the job ends, and that is when the last machine may have been seen to go.
+      let late = job.createdAt + .seconds(48 * 3600)
+      let attempt = try #require(job.state.attempt)
+      let past = PastAttempt(attempt, outcome: .cancelled, releasedAt: late)
+      job.state = JobState(phase: .finished(.cancelled, kept: nil), past: [past])
+      try store.commit(job, event: "verified", at: late)
+      #expect(try store.watchedNames().map(\.name) == past.names)
+      #expect(try store.watchedNames().first?.until == late + Window.watch)
     }
   }
 

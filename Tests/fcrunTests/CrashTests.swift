@@ -97,6 +97,21 @@ struct CrashTests {
     }
   }
 
+  @Test("resume of a job that is over prints what nobody has printed yet, once")
+  func resumePrintsWhatIsLeft() async throws {
+    try await Bench.run { bench in
+      let submit = try bench.start("submit", try spec(bench))
+      try await submit.says("waiting for it to boot")
+      await submit.destroy()
+      #expect(try await bench.fcrun("resume", "--all").code == 7)
+      let id = try await bench.job()
+      let first = try await bench.fcrun("resume", id)
+      #expect(first.code == 7 && first.out == Self.lines, "\(first.out)")
+      let second = try await bench.fcrun("resume", id)
+      #expect(second.code == 7 && second.out.isEmpty, "\(second.out)")
+    }
+  }
+
   @Test("Killed again and again, it still comes to the same end", .faults(14))
   func killedManyTimes() async throws {
     try await Bench.run { bench in

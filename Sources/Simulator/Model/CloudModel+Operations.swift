@@ -292,7 +292,7 @@ extension CloudModel {
 
 extension CloudModel {
   private mutating func look(for id: String, refresh: Bool) -> SimInstance? {
-    guard let place = places[id], isReadable(place) else { return nil }
+    guard let place = places[id], isReadable(place), !flickers(place) else { return nil }
     guard refresh else {
       return show(records[place], as: records[place].look(at: cacheMoment(of: place)))
     }
@@ -301,6 +301,12 @@ extension CloudModel {
     }
     records[place].cachedAt = clock
     return show(records[place], as: records[place].look(at: clock))
+  }
+
+  private mutating func flickers(_ place: Int) -> Bool {
+    records[place].flickered =
+      records[place].isLive && !records[place].flickered && hits(.readsFlicker, knobs.readsFlicker)
+    return records[place].flickered
   }
 
   private func isReadable(_ place: Int) -> Bool {

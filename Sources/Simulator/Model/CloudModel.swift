@@ -118,9 +118,9 @@ package struct CloudModel: Sendable {
     ledger().filter { $0.ending == nil }
   }
 
-  /// Id and name of every instance that is billed now, in order of creation.
-  package var living: [(id: String, name: String)] {
-    records.lazy.filter(\.isLive).map { ($0.id, $0.request.name) }
+  /// Every instance that is billed now, in order of creation; `listedFrom`: when a list shows it at the earliest.
+  package var living: [(id: String, name: String, listedFrom: Int64)] {
+    records.lazy.filter(\.isLive).map { ($0.id, $0.request.name, $0.listedFrom) }
   }
 
   /// POSTs for each name, in order of the first.

@@ -132,6 +132,8 @@ package struct Knobs: Sendable, Equatable, Codable {
   package var readsReset: Fault = .never
   /// A read's answer is cut in the middle of its body.
   package var readsCut: Fault = .never
+  /// One GET of a live instance answers 404, the next one is right again: replicas do not agree.
+  package var readsFlicker: Fault = .never
   /// A read is answered `fails_status`.
   package var readsFail: Fault = .never
   /// A read is answered 429.
@@ -258,6 +260,7 @@ package struct Knobs: Sendable, Equatable, Codable {
     case listUnreadable = "list_unreadable"
     case readsReset = "reads_reset"
     case readsCut = "reads_cut"
+    case readsFlicker = "reads_flicker"
     case readsFail = "reads_fail"
     case readsLimited = "reads_limited"
     case createsLimited = "creates_limited"
@@ -352,6 +355,7 @@ package struct Knobs: Sendable, Equatable, Codable {
     listUnreadable = try box.decodeIfPresent(Fault.self, forKey: .listUnreadable) ?? listUnreadable
     readsReset = try box.decodeIfPresent(Fault.self, forKey: .readsReset) ?? readsReset
     readsCut = try box.decodeIfPresent(Fault.self, forKey: .readsCut) ?? readsCut
+    readsFlicker = try box.decodeIfPresent(Fault.self, forKey: .readsFlicker) ?? readsFlicker
     readsFail = try box.decodeIfPresent(Fault.self, forKey: .readsFail) ?? readsFail
     readsLimited = try box.decodeIfPresent(Fault.self, forKey: .readsLimited) ?? readsLimited
     createsLimited = try box.decodeIfPresent(Fault.self, forKey: .createsLimited) ?? createsLimited
@@ -446,6 +450,7 @@ package struct Knobs: Sendable, Equatable, Codable {
     try box.encode(listUnreadable, forKey: .listUnreadable)
     try box.encode(readsReset, forKey: .readsReset)
     try box.encode(readsCut, forKey: .readsCut)
+    try box.encode(readsFlicker, forKey: .readsFlicker)
     try box.encode(readsFail, forKey: .readsFail)
     try box.encode(readsLimited, forKey: .readsLimited)
     try box.encode(createsLimited, forKey: .createsLimited)
@@ -506,6 +511,7 @@ package struct Knobs: Sendable, Equatable, Codable {
     (.listUnreadable, \.listUnreadable),
     (.readsReset, \.readsReset),
     (.readsCut, \.readsCut),
+    (.readsFlicker, \.readsFlicker),
     (.readsFail, \.readsFail),
     (.readsLimited, \.readsLimited),
     (.createsLimited, \.createsLimited),

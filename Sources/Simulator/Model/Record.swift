@@ -36,6 +36,8 @@ struct Record: Sendable {
   var ended: Int64?
   var billedBefore: Int64 = 0
   var billedSince: Int64
+  /// The last GET answered 404 although the instance lives.
+  var flickered = false
   /// From here on GET answers 404.
   var forgotten = false
 

@@ -52,7 +52,7 @@ struct ResumeCommand: AsyncParsableCommand {
   }
 
   private func one(_ record: JobRecord, _ installation: Installation) async throws {
-    guard !record.isFinished else { StandardStream.leave(record.exitCode) }
+    if record.isFinished { await leave(record, installation) }
     let signals = SignalInbox()
     signals.open(leavingBehind: record.id)
     let cloud = try await Cloud.of(record, home: installation.home)
@@ -60,6 +60,15 @@ struct ResumeCommand: AsyncParsableCommand {
     drive.takesOver = takeOver
     let verdict = try await drive.run(record.id, on: cloud, signals: signals)
     StandardStream.leave(verdict.exitCode)
+  }
+
+  /// Over, but perhaps not heard to its end: the process that drove it may have been killed before it had printed all, or
+  /// was one that prints nothing.
+  private func leave(_ record: JobRecord, _ installation: Installation) async -> Never {
+    if !unheard, !json {
+      await LogPrinter(folder: installation.folder(of: record.id), to: .descriptors).finish(LogFiles.of(record))
+    }
+    StandardStream.leave(record.exitCode)
   }
 
   /// One after the other would let the last one bill until the first is done: all at once.

@@ -1,6 +1,5 @@
 import Foundation
 import Synchronization
-import TestSupport
 
 #if canImport(Glibc)
   import Glibc
@@ -12,6 +11,19 @@ import TestSupport
   import Darwin
   private let streamSocket = SOCK_STREAM
 #endif
+
+/// Where a connection ends.
+package struct Cut: Sendable, Equatable {
+  package enum Way: String, Sendable { case there, back }
+
+  package var way: Way
+  /// So many bytes arrive.
+  package var after: Int
+  /// RST, or an orderly end.
+  package var resets: Bool
+
+  package init(_ way: Way, after: Int, resets: Bool) { (self.way, self.after, self.resets) = (way, after, resets) }
+}
 
 /// A TCP relay on a loopback port that cuts connections after so many bytes.
 ///
