@@ -15,8 +15,18 @@ struct LateMachines: Sendable {
     guard let names = try? watched(), !names.isEmpty, let reaper = try? reaper() else { return }
     let now = LiveClock().now()
     guard let results = try? await reaper.giveBackStrays(under: names, standing: installation.standing) else { return }
-    for (finding, taken) in results { tell(finding, taken) }
+    for (finding, taken) in results { tell(finding.instance, taken) }
     try? installation.store.endWatch(lookedAt: now, account: cloud.account.fingerprint)
+  }
+
+  private func tell(_ instance: Instance, _ taken: Reaper.Taken) {
+    let end: String
+    switch taken {
+    case .wasGone, .left: return
+    case .proved: end = "given back and proved gone"
+    case .notProved: end = "NOT PROVED GONE; try: fcrun reap \(instance.id)"
+    }
+    Report.warn("\(instance.id) appeared late under \(instance.name): \(end)")
   }
 
   /// The same, but no longer than `limit`: a DELETE that was sent goes on without us.
@@ -39,14 +49,6 @@ struct LateMachines: Sendable {
       // The first look after the job's own POST comes when every list must show what it made.
       pause = pause == .zero ? Window.settle + .seconds(5) : .seconds(600)
     }
-  }
-
-  private func tell(_ finding: Reaper.Finding, _ taken: Reaper.Taken) {
-    guard taken != .wasGone else { return }
-    Report.warn(
-      "\(finding.instance.id) appeared late under \(finding.instance.name): "
-        + (taken == .proved
-          ? "given back and proved gone" : "NOT PROVED GONE; try: fcrun reap \(finding.instance.id)"))
   }
 
   /// Names of this account.

@@ -82,10 +82,20 @@ struct ReapCommand: AsyncParsableCommand {
         results.append((finding, .left))
         continue
       }
-      results.append(
-        (finding, dryRun ? .wouldTake : try await reaper.take(finding) == .notProved ? .notProved : .proved))
+      results.append(dryRun ? (finding, .wouldTake) : try await take(finding, reaper))
     }
     return results
+  }
+
+  private func take(_ finding: Reaper.Finding, _ reaper: Reaper) async throws -> (Reaper.Finding, Result) {
+    switch try await reaper.take(finding) {
+    case .wasGone, .proved: return (finding, .proved)
+    case .notProved: return (finding, .notProved)
+    case .left(let why):
+      var left = finding
+      left.verdict = .leave(why)
+      return (left, .left)
+    }
   }
 
   private func show(_ results: [(finding: Reaper.Finding, result: Result)]) throws {
