@@ -193,14 +193,26 @@ extension JobStore {
   }
 
   package func watchedNames(at now: Moment) throws(StoreError) -> [WatchedName] {
+    try watchedNames(at: now, "", [])
+  }
+
+  private func watchedNames(
+    at now: Moment, _ filter: String, _ arguments: StatementArguments
+  ) throws(StoreError) -> [WatchedName] {
     let rows = try read {
       try Row.fetchAll(
-        $0, sql: "SELECT * FROM watched WHERE until > ? ORDER BY name", arguments: [now.milliseconds])
+        $0, sql: "SELECT * FROM watched WHERE until > ? \(filter) ORDER BY name",
+        arguments: [now.milliseconds] + arguments)
     }
     return rows.map {
       WatchedName(
         name: $0["name"], job: $0["job"], accountFingerprint: $0["account"], until: Moment(milliseconds: $0["until"]))
     }
+  }
+
+  /// Names under watch whose job is over: whatever shows under one of them is late. Cheap, no job is decoded for it.
+  package func lateNames(at now: Moment, account: String) throws(StoreError) -> [WatchedName] {
+    try watchedNames(at: now, "AND account = ? AND job IN (SELECT id FROM jobs WHERE phase = 'finished')", [account])
   }
 
   /// A value of the installation, made on first use.
