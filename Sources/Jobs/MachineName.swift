@@ -36,6 +36,9 @@ package struct MachineName: Equatable, Sendable {
     else { return nil }
   }
 
+  /// Whether `text` can be the mark of an owner: six of a-z and 0-9.
+  package static func isOwner(_ text: String) -> Bool { text.count == 6 && text.allSatisfy(\.isLowercaseBase36) }
+
   package func text(label: String) -> String {
     let stem = "\(Self.prefix)\(owner)-\(job)-a\(attempt)-n\(node)-\(String(expiry, radix: 36))"
     let whole = label.isEmpty ? stem : "\(stem)-\(label)"
