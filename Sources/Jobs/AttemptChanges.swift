@@ -84,6 +84,11 @@ extension Attempt {
 
   var isSettled: Bool { machines.allSatisfy { $0.post == .made } }
 
+  /// No POST of it has left, or each was refused.
+  var wasRefused: Bool {
+    machines.allSatisfy { $0.instances.isEmpty && ($0.post == .unsent || $0.post == .rejected) }
+  }
+
   var reachable: Attempt { changing { $0.unreachableSince = nil } }
 
   func launched(at now: Moment) -> Attempt {
@@ -386,6 +391,9 @@ extension PastAttempt {
   }
 
   var counts: Bool { outcome.retryAt == nil }
+
+  /// The only refusal after which a job goes on.
+  var wasRefused: Bool { instanceIDs.isEmpty && outcome.retryAt != nil }
 }
 
 extension JobState {

@@ -526,8 +526,8 @@ extension JobState {
   private func deleted(
     _ answers: [DeleteAnswer], in attempt: Attempt, _ outcome: Outcome, context: JobContext, at now: Moment
   ) -> JobState {
-    // Every POST was refused: there is nothing to delete, and nothing to prove.
-    guard attempt.mayExist else { return released(attempt, outcome, in: context, at: now) }
+    // Every POST was refused: there is nothing to delete, nothing to prove, and nothing that could show late.
+    if attempt.wasRefused, past.allSatisfy(\.wasRefused) { return released(attempt, outcome, in: context, at: now) }
     var attempt = attempt.confirmed(by: answers)
     attempt.deleteAskedAt = now
     guard answers.allSatisfy(\.isTaken) else { return self }
