@@ -22,7 +22,7 @@ package struct Campaign: Sendable {
   private func word(_ number: Int) -> Kind { kind ?? Kind.of(number) }
 
   /// Performs every run, and tells each that is over. Ends early when its task is cancelled.
-  package func run(_ tell: @Sendable (Int, Report) -> Void) async -> Tally {
+  package func run(_ tell: @Sendable (_ number: Int, _ report: Report, _ done: Int) -> Void) async -> Tally {
     var tally = Tally()
     var waiting = numbers.makeIterator()
     await withTaskGroup(of: (Int, Report).self) { group in
@@ -40,7 +40,7 @@ package struct Campaign: Sendable {
       for await (number, report) in group {
         guard !Task.isCancelled else { continue }
         tally.add(report, of: word(number))
-        tell(number, report)
+        tell(number, report, tally.runs)
         startNext()
       }
     }
@@ -68,6 +68,7 @@ package struct Tally: Sendable {
     for wrong in Set(report.findings.map(\.wrong)) { rows[kind, default: Row()].wrong[wrong, default: 0] += 1 }
   }
 
+  package var runs: Int { rows.values.map(\.runs).reduce(0, +) }
   package var isClean: Bool { rows.values.allSatisfy(\.wrong.isEmpty) }
 
   /// A line for each kind and one for all.

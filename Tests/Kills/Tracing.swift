@@ -10,7 +10,7 @@ import TestSupport
 #endif
 
 /// Starts fcrun so that a blow meets it, or its SSH worker, where the plan says.
-struct Tracing: Sendable {
+package struct Tracing: Sendable {
   static let strace = "/usr/bin/strace"
 
   private let bench: Bench

@@ -54,7 +54,8 @@ struct Real: AsyncParsableCommand {
     say(Self.words(terrain))
     let campaign = Campaign(seed: seed, numbers: from..<(from + count), kind: kind, jobs: jobs, terrain: terrain)
     let start = ContinuousClock.now
-    let tally = await campaign.run { number, report in
+    let tally = await campaign.run { number, report, done in
+      if done % 100 == 0 { say("\(done) of \(count) runs") }
       guard !report.isClean else { return }
       say("run \(number) is NOT CLEAN; again: \(CommandLine.arguments[0]) real --plan '\(report.plan)'")
       show(report)

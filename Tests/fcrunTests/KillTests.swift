@@ -30,6 +30,35 @@ struct KillTests {
       "seed \(Self.seed), run \(number): torture real --plan '\(plan)'\n\(report.findings)\n\(report.evidence)")
   }
 
+  @Test(
+    "Killed where the intent, the id and the end become durable, and in resume after resume",
+    .faults(1, 4, 8, 12, 13, 14),
+    arguments: [
+      "failpoint:before-commit:creating by id", "failpoint:after-post by all",
+      "failpoint:before-commit:finished by id",
+      "failpoint:after-commit:booting then failpoint:after-launch failpoint:after-delete by all",
+    ])
+  func killedAtANamedPlace(_ plan: String) async throws { try await struckAndClean(plan) }
+
+  @Test(
+    "The answer to POST, and the connection to the machine, cut at many bytes", .faults(17, 20, 70),
+    arguments: [
+      "post:back/0/reset,back/9/end,back/200/reset,back/470/end by id",
+      "ssh:there/1100/reset,back/1500/end,there/150000/end,back/300000/reset by id",
+    ])
+  func cutAtManyBytes(_ plan: String) async throws { try await struckAndClean(plan) }
+
+  @Test(
+    "The worker is killed in the upload and in the outputs", .enabled(if: Tracing.isAllowed, "no strace"),
+    .faults(7, 11, 15), arguments: ["kill:worker:sendto:20 by id", "kill:worker:renameat:1 by all"])
+  func workerKilledInATransfer(_ plan: String) async throws { try await struckAndClean(plan) }
+
+  private func struckAndClean(_ text: String) async throws {
+    let report = await KillRun.perform(try Plan(text), load: .working)
+    #expect(report.isClean, "\(report.findings)\n\(report.evidence)")
+    #expect(report.struck > 0)
+  }
+
   @Test("A plan is written and read as it was")
   func plansAreText() throws {
     var terrain = Terrain()
