@@ -146,8 +146,13 @@ extension Attempt {
     }
   }
 
+  /// Each machine is active, at an address of its own: where two have the same, one of them is another one's by now
+  /// (reliability.md fault 58).
   func hasAddresses(_ observations: [Observation]) -> Bool {
-    observations.allSatisfy { if case .active = $0 { true } else { false } }
+    let places = observations.compactMap {
+      if case .active(let address) = $0 { "\(address.host) \(address.port)" } else { nil }
+    }
+    return Set(places).count == observations.count
   }
 
   /// The reason to give up, once enough reads in a row agree.

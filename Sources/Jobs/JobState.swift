@@ -464,7 +464,15 @@ extension JobState {
   }
 
   private func listed(_ listing: Listing, in attempt: Attempt, at now: Moment) -> JobState {
-    settled(attempt.adopting(listing, at: now), refusal: nil, at: now)
+    let next = settled(attempt.adopting(listing, at: now), refusal: nil, at: now)
+    // The list may be the last one for long that shows a machine of an earlier attempt.
+    return switch next.phase {
+    case .pricing(let made): with(.pricing(made.takingAlong(past, in: listing, at: now)))
+    case .releasing(let left, let outcome): with(.releasing(left.takingAlong(past, in: listing, at: now), outcome))
+    case .choosing, .creating, .settling, .booting, .connecting, .uploading, .launching, .running, .stopping,
+      .collecting, .salvaging, .proving, .finished:
+      next
+    }
   }
 
   /// A refused or absent sibling ends the attempt for all: created all or none.

@@ -165,7 +165,11 @@ struct SimulatedHosts: Hosts {
     -> WorkerEvent.Kind
   {
     guard let machine = live(link) else { return .failed(.dropped) }
-    let isFinal = host.runs[collect.control]?.record(at: kernel.now) != nil
+    // A machine that lost its disk has no outputs; what was fetched before stays.
+    guard let run = host.runs[collect.control] else {
+      return .transferred(Transferred(files: 0, bytes: 0, missing: collect.outputs.map(\.source)))
+    }
+    let isFinal = run.record(at: kernel.now) != nil
     kernel.files.outputs[place.node] = LocalFiles.Outputs(
       source: RunID(machine: machine.id, control: collect.control), isFinal: isFinal)
     return .transferred(Transferred(files: 1, bytes: 1))
