@@ -8,9 +8,9 @@ extension JobState {
     guard let attempt, attempt.number == name.attempt else {
       return past.contains { $0.number == name.attempt } || attempt == nil && isOver
     }
-    guard let machine = attempt.machines.first(where: { $0.node == name.node }), machine.post == .made else {
-      return false
-    }
+    // Where all are given back, whatever its driver does not know yet is wanted by nobody either.
+    guard let machine = attempt.machines.first(where: { $0.node == name.node }), isReleasing || machine.post == .made
+    else { return false }
     return !machine.instances.contains { $0.id == id }
   }
 

@@ -81,7 +81,7 @@ extension Kernel {
       return isTakenOver ? () : violate("I4: a POST of \(name) without a durable intent")
     }
     let earlier = witness.posted.map(\.name).filter { name in !attempt.machines.contains { $0.name == name } }
-    for instance in livingOurs where earlier.contains(instance.name) && isFindable(instance) {
+    for instance in livingOurs where clocksAgree && earlier.contains(instance.name) && isFindable(instance) {
       violate("I1: a POST of \(name) while \(instance.id) of an earlier attempt lives, and could be known")
     }
     witness.saw(postOf: name, at: now)

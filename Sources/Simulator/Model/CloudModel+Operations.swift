@@ -304,9 +304,10 @@ extension CloudModel {
   }
 
   private mutating func flickers(_ place: Int) -> Bool {
-    records[place].flickered =
-      records[place].isLive && !records[place].flickered && hits(.readsFlicker, knobs.readsFlicker)
-    return records[place].flickered
+    let isSoon = records[place].flickeredAt.map { clock - $0 < 120_000 } ?? false
+    guard records[place].isLive, !isSoon, hits(.readsFlicker, knobs.readsFlicker) else { return false }
+    records[place].flickeredAt = clock
+    return true
   }
 
   private func isReadable(_ place: Int) -> Bool {

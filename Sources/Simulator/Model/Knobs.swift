@@ -132,7 +132,7 @@ package struct Knobs: Sendable, Equatable, Codable {
   package var readsReset: Fault = .never
   /// A read's answer is cut in the middle of its body.
   package var readsCut: Fault = .never
-  /// One GET of a live instance answers 404, the next one is right again: replicas do not agree.
+  /// One GET of a live instance answers 404, those of the next two minutes are right again: replicas do not agree.
   package var readsFlicker: Fault = .never
   /// A read is answered `fails_status`.
   package var readsFail: Fault = .never

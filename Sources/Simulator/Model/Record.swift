@@ -36,8 +36,8 @@ struct Record: Sendable {
   var ended: Int64?
   var billedBefore: Int64 = 0
   var billedSince: Int64
-  /// The last GET answered 404 although the instance lives.
-  var flickered = false
+  /// When a GET last answered 404 although the instance lived.
+  var flickeredAt: Int64?
   /// From here on GET answers 404.
   var forgotten = false
 
