@@ -290,7 +290,7 @@ extension JobState {
     case (.collecting(let attempt, let outcome), .collected(let missing)):
       leaving(attempt, outcome.judged(missing: missing), in: context)
     case (.releasing(let attempt, let outcome), .deleted(let answers)):
-      deleted(answers, in: attempt, outcome, at: now)
+      deleted(answers, in: attempt, outcome, context: context, at: now)
     case (.salvaging(let attempt, let outcome), .salvaged): with(.proving(attempt, outcome))
     case (.releasing(let attempt, let outcome), .verified(let reads, let listing)),
       (.proving(let attempt, let outcome), .verified(let reads, let listing)):
@@ -523,7 +523,11 @@ extension JobState {
 // MARK: - Giving back
 
 extension JobState {
-  private func deleted(_ answers: [DeleteAnswer], in attempt: Attempt, _ outcome: Outcome, at now: Moment) -> JobState {
+  private func deleted(
+    _ answers: [DeleteAnswer], in attempt: Attempt, _ outcome: Outcome, context: JobContext, at now: Moment
+  ) -> JobState {
+    // Every POST was refused: there is nothing to delete, and nothing to prove.
+    guard attempt.mayExist else { return released(attempt, outcome, in: context, at: now) }
     var attempt = attempt.confirmed(by: answers)
     attempt.deleteAskedAt = now
     guard answers.allSatisfy(\.isTaken) else { return self }

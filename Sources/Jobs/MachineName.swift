@@ -21,7 +21,8 @@ package struct MachineName: Equatable, Sendable {
     self.expiry = expiry
   }
 
-  /// Reads a name back; nil for any name that is not of this form, so that nobody else's machine is ever taken for ours.
+  /// Reads a name back; nil for any name that ``text(label:)`` does not write, so that nobody else's machine is ever
+  /// taken for ours.
   package init?(_ text: String) {
     let parts = text.split(separator: "-", maxSplits: 6, omittingEmptySubsequences: false)
     guard parts.count >= 6, parts[0] == "fcr", parts[1].count == 6, parts[2].count == 16,
@@ -30,7 +31,13 @@ package struct MachineName: Equatable, Sendable {
       parts[5].allSatisfy(\.isLowercaseBase36), let expiry = Int64(parts[5], radix: 36)
     else { return nil }
     self.init(owner: String(parts[1]), job: String(parts[2]), attempt: attempt, node: node, expiry: expiry)
+    let label = parts.count == 7 ? parts[6] : ""
+    guard attempt >= 1, label.allSatisfy({ $0 == "-" || $0.isLowercaseBase36 }), self.text(label: String(label)) == text
+    else { return nil }
   }
+
+  /// Whether `text` can be the mark of an owner: six of a-z and 0-9.
+  package static func isOwner(_ text: String) -> Bool { text.count == 6 && text.allSatisfy(\.isLowercaseBase36) }
 
   package func text(label: String) -> String {
     let stem = "\(Self.prefix)\(owner)-\(job)-a\(attempt)-n\(node)-\(String(expiry, radix: 36))"

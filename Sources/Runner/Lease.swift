@@ -89,7 +89,7 @@ package final class Lease: Sendable {
           && found.st_ino == wanted.st_ino
       }
     #else
-      return kill(process, 0) == 0
+      return process > 1 && kill(process, 0) == 0
     #endif
   }
 

@@ -110,13 +110,12 @@ extension World {
     }
   }
 
-  /// Sends DELETE for every instance that is not proved gone.
+  /// Sends DELETE for every instance that is not proved gone: for all at once, a signal leaves a second for it.
   func delete(_ attempt: Attempt) async -> Event {
-    var answers: [DeleteAnswer] = []
-    for instance in attempt.unproved {
-      answers.append(instance.wasRead ? await deleteAnswer(instance.id) : await readAndDelete(instance.id))
-    }
-    return .deleted(answers)
+    .deleted(
+      await each(attempt.unproved) { instance in
+        instance.wasRead ? await deleteAnswer(instance.id) : await readAndDelete(instance.id)
+      })
   }
 
   private func deleteAnswer(_ id: String) async -> DeleteAnswer {
@@ -148,8 +147,7 @@ extension World {
 
   /// Reads each instance back, then lists once: the list shows siblings that a second execution of our POST made.
   func verify(_ attempt: Attempt) async -> Event {
-    var reads: [InstanceRead] = []
-    for id in attempt.unproved.map(\.id) { reads.append(InstanceRead(id: id, how: await read(id))) }
+    let reads = await each(attempt.unproved) { InstanceRead(id: $0.id, how: await read($0.id)) }
     return .verified(reads, await list(expecting: attempt, after: reads))
   }
 

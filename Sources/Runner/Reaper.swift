@@ -64,8 +64,9 @@ package struct Reaper: Sendable {
   package func survey(
     _ request: Request, standing: (_ id: String, _ name: MachineName) -> Standing
   ) async throws(APIError) -> [Finding] {
+    let instances = try await world.api.instances()
     let now = world.clock.now()
-    return try await world.api.instances().compactMap { instance in
+    return instances.compactMap { instance in
       guard instance.status != .deleted, let name = MachineName(instance.name) else { return nil }
       let verdict = judge(instance, name, request, standing(instance.id, name), at: now)
       return Finding(instance: instance, name: name, verdict: verdict)
@@ -75,16 +76,16 @@ package struct Reaper: Sendable {
   private func judge(
     _ instance: Instance, _ name: MachineName, _ request: Request, _ standing: Standing, at now: Moment
   ) -> Finding.Verdict {
-    if request.named.contains(where: { [instance.id, instance.name, name.job].contains($0) }) {
-      return standing == .driven ? .leave("a running fcrun drives it; try: fcrun cancel \(name.job)") : .take("named")
-    }
-    guard request.named.isEmpty else { return .leave("not named") }
+    let isNamed = request.named.contains { [instance.id, instance.name, name.job].contains($0) }
+    guard isNamed || request.named.isEmpty else { return .leave("not named") }
+    // Whatever mark and deadline it carries: its driver gives it back.
+    if standing == .driven { return .leave("a running fcrun drives it; try: fcrun cancel \(name.job)") }
+    if isNamed { return .take("named") }
     if name.owner != owner {
       guard request.anyOwner else { return .leave("another installation's (--owner any)") }
       return name.isExpired(at: now)
         ? .take("past its deadline") : .leave("another installation's, before its deadline")
     }
-    if standing == .driven { return .leave("a running fcrun drives it") }
     if name.isExpired(at: now) { return .take("past its deadline") }
     return unexpired(instance, standing, request, at: now)
   }
@@ -118,12 +119,48 @@ package struct Reaper: Sendable {
     return results
   }
 
-  package enum Taken: Sendable { case wasGone, proved, notProved }
+  package enum Taken: Sendable, Equatable {
+    case wasGone, proved, notProved
+    /// No longer what the list had said: left alone.
+    case left(String)
+  }
 
   /// Reads it once more, deletes it, and proves that it is gone: the driver's release, without a job.
+  ///
+  /// The list is a cache. What it shows may be long gone, and its id may be somebody else's by now: only a machine that
+  /// carries the listed name when it is read is deleted. A 404 that stays proves nothing, and harms nobody: no machine of
+  /// anybody's is known by that id, and a replica that lags must not keep ours alive. A read that fails says nothing, not
+  /// even whose machine it is, so it is asked again, and then the machine is left and reported: a machine that bills until
+  /// the next reap is dear, one that is taken from its owner is lost.
   package func take(_ finding: Finding) async throws -> Taken {
-    // The list is a cache: what it shows may be long gone. A 404 or a read that fails proves nothing.
-    if case .deleted = await world.read(finding.instance.id) { return .wasGone }
+    switch await readAgain(finding.instance.id) {
+    case .success(let now) where now.name != finding.instance.name: return .left("its name is \(now.name) now")
+    case .success(let now) where now.status == .deleted: return .wasGone
+    case .success: break
+    case .failure(let error) where error.isNotFound: break
+    case .failure(let error):
+      world.narrator.tell(.warning(job: finding.name.job, "\(finding.instance.id) is left: \(error.sentence)"))
+      return .notProved
+    }
+    return try await release(finding)
+  }
+
+  private func readAgain(_ id: String) async -> Result<Instance, APIError> {
+    var answer: Result<Instance, APIError> = await read(id)
+    for round in 0..<5 {
+      guard case .failure(let error) = answer, !Task.isCancelled else { break }
+      guard error.isNotFound ? round < 2 : error.isWorthRepeating else { break }
+      await world.clock.sleep(for: .milliseconds(500 << round))
+      answer = await read(id)
+    }
+    return answer
+  }
+
+  private func read(_ id: String) async -> Result<Instance, APIError> {
+    do { return .success(try await world.api.instance(id, refresh: true)) } catch { return .failure(error) }
+  }
+
+  private func release(_ finding: Finding) async throws -> Taken {
     let record = finding.releaseOnly(owner: owner, at: world.clock.now())
     return try await Driver(world: world, journal: NoJournal(record: record)).run(record).outcome == nil
       ? .notProved : .proved

@@ -53,9 +53,9 @@ package struct World: Sendable {
     }
   }
 
-  /// Asks for each machine, answers in the order of the nodes.
-  func each<Answer: Sendable>(
-    _ machines: [Machine], _ ask: @escaping @Sendable (Machine) async -> Answer
+  /// Asks for each of them, answers in their order.
+  func each<Asked: Sendable, Answer: Sendable>(
+    _ machines: [Asked], _ ask: @escaping @Sendable (Asked) async -> Answer
   ) async -> [Answer] {
     guard asksNodesAtOnce, machines.count > 1 else {
       var answers: [Answer] = []

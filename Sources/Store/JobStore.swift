@@ -194,7 +194,18 @@ extension JobStore {
 
   /// Names that are looked for whenever fcrun starts.
   package func watchedNames() throws(StoreError) -> [WatchedName] {
-    let rows = try read { try Row.fetchAll($0, sql: "SELECT * FROM watched ORDER BY name") }
+    try watchedNames(where: "TRUE", [])
+  }
+
+  /// Names under watch whose job is over: whatever shows under one of them is late. Cheap, no job is decoded for it.
+  package func lateNames(account: String) throws(StoreError) -> [WatchedName] {
+    try watchedNames(where: "account = ? AND job IN (SELECT id FROM jobs WHERE phase = 'finished')", [account])
+  }
+
+  private func watchedNames(where filter: String, _ arguments: StatementArguments) throws(StoreError) -> [WatchedName] {
+    let rows = try read {
+      try Row.fetchAll($0, sql: "SELECT * FROM watched WHERE \(filter) ORDER BY name", arguments: arguments)
+    }
     return rows.map {
       WatchedName(
         name: $0["name"], job: $0["job"], accountFingerprint: $0["account"], until: Moment(milliseconds: $0["until"]))

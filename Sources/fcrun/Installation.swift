@@ -19,16 +19,19 @@ import Store
 struct Installation: Sendable {
   let home: String
   let store: JobStore
+  /// Six characters that mark what is rented from here in every name: `FCRUN_OWNER`, or made once for a state folder.
   let owner: String
 
   /// Opens the state folder, making it (0700) when it is missing.
   /// - Throws: ``Failure`` when it cannot be used as it is.
   static func open() throws -> Installation {
     let home = try folder()
+    let named = try namedOwner()
     let store: JobStore
     do {
       store = try JobStore(home: home)
-      return Installation(home: home, store: store, owner: try store.meta("owner") { RandomName.make(6) })
+      return Installation(
+        home: home, store: store, owner: try named ?? store.meta("owner") { RandomName.make(6) })
     } catch {
       throw Failure(
         status: .failed, message: "\(error)",
@@ -36,13 +39,33 @@ struct Installation: Sendable {
     }
   }
 
+  /// As ``open()``, for a command that is no submit: beside it, machines that appeared late are looked for.
+  static func openAndLook() throws -> Installation {
+    let installation = try open()
+    LateMachines.lookBeside(installation)
+    return installation
+  }
+
+  /// The mark that the environment gives, so that another computer can say which machines are meant.
+  /// - Throws: ``Failure`` 78 for one that would not be read back from a name.
+  private static func namedOwner() throws -> String? {
+    guard let text = Context.environment("FCRUN_OWNER") else { return nil }
+    guard MachineName.isOwner(text) else {
+      throw Failure(
+        status: .notConfigured, message: "FCRUN_OWNER is \"\(text)\": expected six of a-z and 0-9",
+        next: "set it to six such characters, or not at all")
+    }
+    return text
+  }
+
   /// For reap, whose truth is in the names: a store that cannot be used is told, and is as if it knew no job.
   ///
-  /// Which machines are this installation's is in the store too, so without it none counts as such.
+  /// Which machines are this installation's is in the store too, so without it only `FCRUN_OWNER` can say.
   static func openOrWithoutStore() throws -> Installation {
+    let owner = try namedOwner()
     do { return try open() } catch let failure as Failure {
       Report.warn("warning: \(failure.message); going on from the machines' names alone")
-      return Installation(home: try folder(), store: try JobStore.empty(), owner: "")
+      return Installation(home: try folder(), store: try JobStore.empty(), owner: owner ?? "")
     }
   }
 

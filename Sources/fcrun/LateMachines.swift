@@ -3,6 +3,19 @@ import Jobs
 import Runner
 import Store
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 /// Machines that appear under a name when nobody waits for them any more: the cloud may execute a POST late, or twice.
 struct LateMachines: Sendable {
   let installation: Installation
@@ -15,8 +28,18 @@ struct LateMachines: Sendable {
     guard let names = try? watched(), !names.isEmpty, let reaper = try? reaper() else { return }
     let now = LiveClock().now()
     guard let results = try? await reaper.giveBackStrays(under: names, standing: installation.standing) else { return }
-    for (finding, taken) in results { tell(finding, taken) }
+    for (finding, taken) in results { tell(finding.instance, taken) }
     try? installation.store.endWatch(lookedAt: now, account: cloud.account.fingerprint)
+  }
+
+  private func tell(_ instance: Instance, _ taken: Reaper.Taken) {
+    let end: String
+    switch taken {
+    case .wasGone, .left: return
+    case .proved: end = "given back and proved gone"
+    case .notProved: end = "NOT PROVED GONE; try: fcrun reap \(instance.id)"
+    }
+    Report.warn("\(instance.id) appeared late under \(instance.name): \(end)")
   }
 
   /// The same, but no longer than `limit`: a DELETE that was sent goes on without us.
@@ -41,14 +64,6 @@ struct LateMachines: Sendable {
     }
   }
 
-  private func tell(_ finding: Reaper.Finding, _ taken: Reaper.Taken) {
-    guard taken != .wasGone else { return }
-    Report.warn(
-      "\(finding.instance.id) appeared late under \(finding.instance.name): "
-        + (taken == .proved
-          ? "given back and proved gone" : "NOT PROVED GONE; try: fcrun reap \(finding.instance.id)"))
-  }
-
   /// Names of this account.
   private func watched() throws -> [String] {
     try installation.store.watchedNames().filter { $0.accountFingerprint == cloud.account.fingerprint }.map(\.name)
@@ -59,5 +74,58 @@ struct LateMachines: Sendable {
     let console = Console(.quiet, folder: installation.home)
     return Reaper(
       world: try drive.world(cloud, console, SignalInbox(), Passphrases.none), owner: installation.owner)
+  }
+}
+
+// MARK: - Beside a command
+
+extension LateMachines {
+  /// How far apart two looks are at least: `ps` may be asked every second.
+  private static let interval = 30.0
+
+  /// Starts the look as a process of its own where a name is under watch: the command neither waits for it nor fails of it.
+  ///
+  /// What it finds and does is in `$FCRUN_HOME/late.log`.
+  static func lookBeside(_ installation: Installation) {
+    guard let account = Account.ofEnvironment,
+      let names = try? installation.store.lateNames(account: account.fingerprint),
+      !names.isEmpty, isDue(installation.home + "/late.look")
+    else { return }
+    var spawn = Spawn(Executable.own, ["reap", "--late"])
+    spawn.isDetached = true
+    spawn.stderr = .appended(to: installation.home + "/late.log")
+    _ = try? spawn.start()
+  }
+
+  /// Takes this interval's look; false when another process has.
+  private static func isDue(_ path: String) -> Bool {
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    var status = stat()
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &status) == 0 else { return false }
+    let age = Date().timeIntervalSince1970 - Double(status.lastChange.tv_sec)
+    guard status.st_size == 0 || age < 0 || age >= interval else { return false }
+    return ftruncate(descriptor, 0) == 0 && write(descriptor, "1", 1) == 1
+  }
+}
+
+extension stat {
+  fileprivate var lastChange: timespec {
+    #if canImport(Darwin)
+      st_mtimespec
+    #else
+      st_mtim
+    #endif
+  }
+}
+
+extension Account {
+  /// Whom the environment names; nil without a key.
+  fileprivate static var ofEnvironment: Account? {
+    Context.environment("FORWARD_COMPUTE_API_KEY").map { key in
+      Account(
+        baseURL: Context.environment("FORWARD_COMPUTE_BASE_URL") ?? Context.defaultBaseURL, apiKey: key, isLocal: false)
+    }
   }
 }

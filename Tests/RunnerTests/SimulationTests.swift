@@ -21,7 +21,7 @@ import Testing
     for (seed, violations) in tally.failures {
       Issue.record("seed \(seed): \(violations.joined(separator: "; ")) — swift run torture replay \(seed) --shrink")
     }
-    #expect(tally.seeds >= 100 && tally.withCrash * 2 > tally.seeds)
+    #expect(tally.seeds >= 20 && tally.withCrash * 2 > tally.seeds)
   }
 
   /// Each kind of ingredient by itself, hard, and with crashes.
@@ -98,6 +98,15 @@ import Testing
       ]), "\(tally.outcomes)")
     let never = Set(Recipe.all.map(\.kind)).subtracting(tally.drawn.keys)
     #expect(never.isEmpty, "\(never)")
+  }
+
+  /// They are caught by `make mutants`; that they still fit the sources is seen here.
+  @Test func everyMutantOfTheProtocolFitsTheSources() throws {
+    let mutants = try Mutants(repository: Binaries.repository)
+    let edited = try mutants.edited(in: Binaries.repository)
+    #expect(mutants.all.count >= 40 && Set(mutants.all.map(\.name)).count == mutants.all.count)
+    #expect(mutants.all.allSatisfy { mutant in edited.values.contains { $0.contains("isMutant(\(mutant.number))") } })
+    #expect(Mutation.turnOn == nil, "the shipped sources have no mutants")
   }
 
   @Test func aScriptIsCutDownToWhatBreaksThePromise() async throws {

@@ -1,14 +1,24 @@
 import Jobs
+import Synchronization
+
+/// Set once, seen by all.
+private final class Flag: Sendable {
+  private let value = Mutex(false)
+  var isSet: Bool { value.withLock { $0 } }
+  func set() { value.withLock { $0 = true } }
+}
 
 /// Many seeds, on as many cores as there are.
 package struct Campaign: Sendable {
   package var seeds: Range<UInt64>
   /// Of a hundred seeds this one runs twice, and must leave the same trace.
   package var repeats: Bool
+  package var stopsAtFirstFailure: Bool
 
-  package init(seeds: Range<UInt64>, repeats: Bool = true) {
+  package init(seeds: Range<UInt64>, repeats: Bool = true, stopsAtFirstFailure: Bool = false) {
     self.seeds = seeds
     self.repeats = repeats
+    self.stopsAtFirstFailure = stopsAtFirstFailure
   }
 
   /// What became of the seeds.
@@ -39,17 +49,21 @@ package struct Campaign: Sendable {
 
   /// Runs until all seeds are done, `isOver` says so, or more have failed than anybody reads.
   package func run(cores: Int, until isOver: @escaping @Sendable () -> Bool = { false }) async -> Tally {
-    await withTaskGroup(of: Tally.self) { group in
-      for core in 0..<UInt64(cores) { group.addTask { await run(every: UInt64(cores), from: core, isOver) } }
+    let hasFailed = Flag()
+    return await withTaskGroup(of: Tally.self) { group in
+      for core in 0..<UInt64(cores) { group.addTask { await run(every: UInt64(cores), from: core, hasFailed, isOver) } }
       return await group.reduce(into: Tally()) { $0.add($1) }
     }
   }
 
-  private func run(every step: UInt64, from first: UInt64, _ isOver: @Sendable () -> Bool) async -> Tally {
+  private func run(
+    every step: UInt64, from first: UInt64, _ hasFailed: Flag, _ isOver: @Sendable () -> Bool
+  ) async -> Tally {
     var tally = Tally()
     for seed in stride(from: seeds.lowerBound + first, to: seeds.upperBound, by: Int(step)) {
-      guard !isOver(), tally.failures.count < 20 else { break }
+      guard !isOver(), tally.failures.count < 20, !(stopsAtFirstFailure && hasFailed.isSet) else { break }
       await run(seed, &tally)
+      if !tally.failures.isEmpty { hasFailed.set() }
     }
     return tally
   }

@@ -183,10 +183,12 @@ extension Recipe {
   // MARK: - fcrun's own computer
 
   private static func crash(_ number: Int) -> Recipe {
-    Recipe(kind: "crash", faults: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16], chance: number < 3 ? 0.5 : 0.25)
-    {
+    Recipe(
+      kind: "crash", faults: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16],
+      chance: number == 0 ? 0.9 : number < 3 ? 0.6 : 0.3
+    ) {
       dice in
-      let (call, effect) = (dice.whole(1...45), dice.one(of: VirtualProcess.Death.allCases))
+      let (call, effect) = (dice.whole(1...(dice.happens(0.5) ? 12 : 50)), dice.one(of: VirtualProcess.Death.allCases))
       let cutsPower = dice.happens(0.3)
       return (
         "of process \(number) at its call \(call), \(effect.rawValue)\(cutsPower ? ", power cut" : "")",

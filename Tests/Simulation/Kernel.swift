@@ -14,6 +14,7 @@ final class Kernel: @unchecked Sendable {
   var hosts: [String: SimulatedHost] = [:]
   let disk: Disk
   let turns = Turns()
+  static let mostCalls = 200_000
   /// Port calls of all processes.
   var calls = 0
   var crashes = 0

@@ -80,6 +80,7 @@ final class VirtualProcess: @unchecked Sendable {
     guard !isDead, !isGivenUp else { return nil }
     calls += 1
     kernel.calls += 1
+    if kernel.calls > Kernel.mostCalls { return giveUp() }
     defer { kernel.check() }
     guard let death, calls == death.call else {
       note(name())
@@ -93,6 +94,13 @@ final class VirtualProcess: @unchecked Sendable {
     // The request is on its way, or the worker lives a little longer.
     case .late: kernel.after(.milliseconds(kernel.between(1, 8_000))) { _ = effect() }
     }
+    return nil
+  }
+
+  /// No job needs so many calls: something turns.
+  private func giveUp<Answer>() -> Answer? {
+    kernel.violate("I12: \(Kernel.mostCalls) calls, and no end")
+    isDead = true
     return nil
   }
 

@@ -163,7 +163,7 @@ package struct NumberedFault: Sendable {
       "Unknown, as for 17."),
     NumberedFault(
       23, "429, with or without a usable Retry-After",
-      "Reads and DELETE wait as told within bounds, and go on; requests keep below a rate; a refused POST gets a new name."
+      "Reads wait as told, within bounds; DELETE keeps its own pace; all keep below a rate; a refused POST gets a new name."
     ),
     NumberedFault(
       24, "5xx for hours",

@@ -14,8 +14,10 @@ import Testing
 @Suite(.enabled(if: Binaries.canBoot, "no sshd"))
 struct ConnectionTests {
   private static let count = 60
-  private static let tick =
-    "i=1; while [ $i -le \(count) ]; do echo out $i; echo err $i >&2; sleep 0.05; i=$((i+1)); done"
+  private static let tick = tick(every: 0.05)
+  private static func tick(every seconds: Double) -> String {
+    "i=1; while [ $i -le \(count) ]; do echo out $i; echo err $i >&2; sleep \(seconds); i=$((i+1)); done"
+  }
   private static func lines(_ word: String) -> String { (1...count).map { "\(word) \($0)\n" }.joined() }
 
   private func begin(_ bench: Bench, _ fields: [String: Any]) async throws -> ChildProcess {
@@ -36,14 +38,15 @@ struct ConnectionTests {
     #expect(try bench.cloud.ledger().instances.count == 1)
   }
 
-  private func ticker(_ bench: Bench) -> [String: Any] {
-    ["command": "echo run >> '\(bench.counter)'\n\(Self.tick)\nexit 7"]
+  private func ticker(_ bench: Bench, every seconds: Double = 0.05) -> [String: Any] {
+    ["command": "echo run >> '\(bench.counter)'\n\(Self.tick(every: seconds))\nexit 7"]
   }
 
   @Test("The SSH worker is killed three times: the job goes on, no byte is lost or repeated", .faults(15))
   func workerKilled() async throws {
     try await Bench.run { bench in
-      let submit = try await begin(bench, ticker(bench))
+      // Long enough for three workers on a computer that is busy with other tests.
+      let submit = try await begin(bench, ticker(bench, every: 0.15))
       for _ in 0..<3 {
         let workers = try await eventually("there is a worker", else: { submit.err }) { () -> [pid_t]? in
           let children = Processes.children(of: submit.pid)

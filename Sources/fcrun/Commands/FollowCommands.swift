@@ -46,7 +46,7 @@ struct ResumeCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let installation = try Installation.open()
+    let installation = try Installation.openAndLook()
     if let job { return try await one(try installation.job(job), installation) }
     try await everything(installation)
   }
@@ -119,7 +119,7 @@ struct AttachCommand: AsyncParsableCommand {
   var job: String
 
   func run() async throws {
-    let installation = try Installation.open()
+    let installation = try Installation.openAndLook()
     let record = try installation.job(job)
     let printer = LogPrinter(folder: installation.folder(of: record.id), to: .descriptors)
     let last =
@@ -141,7 +141,7 @@ struct WaitCommand: AsyncParsableCommand {
   var jobs: [String]
 
   func run() async throws {
-    let installation = try Installation.open()
+    let installation = try Installation.openAndLook()
     var codes: [Int32] = []
     for job in jobs {
       let id = try installation.job(job).id
@@ -166,7 +166,7 @@ struct LogsCommand: AsyncParsableCommand {
   var lines: Int?
 
   func run() async throws {
-    let installation = try Installation.open()
+    let installation = try Installation.openAndLook()
     let record = try installation.job(job)
     let printer = LogPrinter(folder: installation.folder(of: record.id), to: .copies)
     if let lines { printer.skip(toLast: lines, of: LogFiles.of(record)) }
@@ -187,7 +187,7 @@ struct FetchCommand: AsyncParsableCommand {
   var job: String
 
   func run() async throws {
-    let installation = try Installation.open()
+    let installation = try Installation.openAndLook()
     let record = try installation.job(job)
     guard let attempt = record.state.attempt, attempt.machines.allSatisfy({ $0.hostKey != nil }) else {
       throw Failure(status: .usage, message: "\(record.id) has no machine to fetch from: it is \(record.state.word)")
@@ -224,7 +224,7 @@ struct SSHCommand: AsyncParsableCommand {
   var command: [String] = []
 
   func run() async throws {
-    let installation = try Installation.open()
+    let installation = try Installation.openAndLook()
     let record = try installation.job(job)
     guard let machine = record.state.attempt?.machines.first(where: { $0.node == node }),
       let address = machine.address, let hostKey = machine.hostKey

@@ -25,7 +25,7 @@ struct PsCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let installation = try Installation.open()
+    let installation = try Installation.openAndLook()
     let jobs = try installation.store.jobs(unfinishedOnly: !all).filter { all || !$0.isOver }
     let views = jobs.map { JobView($0, installation) }
     if quiet { return try Output.print(jobs.map { $0.id + "\n" }.joined()) }
@@ -45,7 +45,7 @@ struct ShowCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let installation = try Installation.open()
+    let installation = try Installation.openAndLook()
     let record = try installation.job(job)
     let view = JobView(record, installation)
     let journal = try installation.store.journal(of: record.id)
@@ -70,7 +70,7 @@ struct CancelCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let installation = try Installation.open()
+    let installation = try Installation.openAndLook()
     let record = try installation.job(job)
     guard !record.isOver else {
       throw Failure(

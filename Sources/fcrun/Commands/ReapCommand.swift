@@ -13,6 +13,7 @@ struct ReapCommand: AsyncParsableCommand {
 
         fcrun reap --dry-run
         fcrun reap --owner any                 also other installations' machines, past their deadline only
+        FCRUN_OWNER=ab12cd fcrun reap          what was submitted with this mark, from any computer
         fcrun reap spot_inst_abc123 JOB        these, whatever their deadline is
       """)
 
@@ -21,7 +22,7 @@ struct ReapCommand: AsyncParsableCommand {
   @Argument(help: "Instance ids, instance names or job ids.")
   var named: [String] = []
 
-  @Option(help: "me, or any.")
+  @Option(help: "me (this installation, or FCRUN_OWNER), or any.")
   var owner = Owner.me
 
   @Option(help: ArgumentHelp("Also machines without a deadline that are older than this.", valueName: "duration"))
@@ -33,10 +34,16 @@ struct ReapCommand: AsyncParsableCommand {
   @Flag(help: "On the simulated cloud of submit --local.")
   var local = false
 
+  /// Only what appeared under a watched name of a job that is over, and not a word on stdout: what other commands start
+  /// beside themselves.
+  @Flag(help: .hidden)
+  var late = false
+
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
     let installation = try Installation.openOrWithoutStore()
+    if late { return await LateMachines(installation: installation, cloud: try Cloud.remote()).giveBack() }
     let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     let console = Console(.quiet, folder: installation.home)
     let world = try Drive(installation: installation, form: .quiet).world(
@@ -82,10 +89,20 @@ struct ReapCommand: AsyncParsableCommand {
         results.append((finding, .left))
         continue
       }
-      results.append(
-        (finding, dryRun ? .wouldTake : try await reaper.take(finding) == .notProved ? .notProved : .proved))
+      results.append(dryRun ? (finding, .wouldTake) : try await take(finding, reaper))
     }
     return results
+  }
+
+  private func take(_ finding: Reaper.Finding, _ reaper: Reaper) async throws -> (Reaper.Finding, Result) {
+    switch try await reaper.take(finding) {
+    case .wasGone, .proved: return (finding, .proved)
+    case .notProved: return (finding, .notProved)
+    case .left(let why):
+      var left = finding
+      left.verdict = .leave(why)
+      return (left, .left)
+    }
   }
 
   private func show(_ results: [(finding: Reaper.Finding, result: Result)]) throws {

@@ -4,6 +4,13 @@ import Foundation
 ///
 /// `CLOCK_SHIFT` is the seconds by which it is off. With `CLOCK_JUMPS` it is off by that every other second only.
 package enum WallClock {
+  /// Absolute path of a C compiler; nil where there is none.
+  package static let compiler: String? = {
+    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":") + ["/usr/bin"]
+    let places = ["cc", "clang", "gcc"].flatMap { name in folders.map { "\($0)/\(name)" } }
+    return places.first { FileManager.default.isExecutableFile(atPath: $0) }
+  }()
+
   /// C, for `cc -shared -fPIC`.
   package static let source = #"""
     #define _GNU_SOURCE
