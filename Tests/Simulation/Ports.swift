@@ -72,8 +72,11 @@ struct VirtualWakes: Wakes {
     let wake = earliest(limit.map { process.kernel.now + $0 }, listensForCancel)
     if let wake, wake.at <= process.kernel.now, mercy == .zero { return (nil, take(wake.what)) }
     let (event, isGivenUp) = await process.wait(atMost: wake.map { $0.at + mercy }, operation)
-    // Whatever a dead process was told is the last thing it hears: its next commit fails.
-    if process.isDead { return (nil, .signal(.terminate)) }
+    // A killed process gets no answers any more: its next commit fails, and its driver's loop is over.
+    if process.isDead {
+      withUnsafeCurrentTask { $0?.cancel() }
+      return (nil, .signal(.terminate))
+    }
     guard let wake, process.kernel.now >= wake.at else { return (event, nil) }
     return (isGivenUp ? nil : event, take(wake.what))
   }

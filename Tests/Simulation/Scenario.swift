@@ -97,10 +97,11 @@ package struct Scenario {
     let effects = kernel.isHealed ? [] : script.process(processes)
     let takeover = effects.lazy.compactMap { if case .takeover(_, let after) = $0 { after } else { nil } }.first
     let first = makeProcess(effects)
-    guard let takeover else { return await live(first) }
+    let one = self, kernel = kernel
+    // A task of its own: a process that is killed is cancelled.
+    guard let takeover else { return await Task { await one.live(first) }.value }
     let second = makeProcess([])
     kernel.isTakenOver = true
-    let one = self, kernel = kernel
     let start = kernel.now
     await kernel.turns.run(
       [

@@ -75,5 +75,7 @@ struct MutantRuns: AsyncParsableCommand {
     let first = tally.failures.min { $0.seed < $1.seed }
     let end = first.map { "seed \($0.seed): \($0.violations[0])" } ?? "NOT CAUGHT in \(tally.seeds) seeds"
     print("\(mutant.name): \(end)")
+    // Who writes to a file or a pipe wants to see how far it is, too.
+    fflush(nil)
   }
 }
