@@ -80,7 +80,7 @@ JOBS ?= 4
 .PHONY: torture-real
 torture-real: release
 	$(SWIFT) build -c release $(STATIC) $(ARROWS) --product torture
-	@! grep -q FCRUN_FAILPOINT .build/release/fcrun || { echo 'the release has failpoints in it' >&2; exit 1; }
+	@grep -q FCRUN_FAILPOINT .build/release/fcrun; [ $$? = 1 ] || { echo 'the release has failpoints in it' >&2; exit 1; }
 	.build/release/torture real --count $(N) --seed $(SEED) --jobs $(JOBS)
 
 .PHONY: build-tests

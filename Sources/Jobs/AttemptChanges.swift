@@ -267,14 +267,16 @@ extension Machine {
 
   mutating func adopt(_ found: [Listing.Listed], sentAt: Moment, at now: Moment) {
     take(found, at: now)
+    // Not what is among the instances: one of an earlier attempt may have been taken along.
+    let isFound = found.contains { !$0.isDeleted }
     switch post {
     case .unsent, .made, .rejected, .absent: break
     case .unknown:
-      if !instances.isEmpty { post = .made } else if now - sentAt >= Window.settle { post = .absent }
+      if isFound { post = .made } else if now - sentAt >= Window.settle { post = .absent }
     case .unlikely(nil):
-      post = instances.isEmpty ? .unlikely(unseenSince: now) : .made
+      post = isFound ? .made : .unlikely(unseenSince: now)
     case .unlikely(let since?):
-      if !instances.isEmpty { post = .made } else if now - since >= Window.proof { post = .absent }
+      if isFound { post = .made } else if now - since >= Window.proof { post = .absent }
     }
   }
 }

@@ -11,7 +11,8 @@ extension JobState {
     // Where all are given back, whatever its driver does not know yet is wanted by nobody either.
     guard let machine = attempt.machines.first(where: { $0.node == name.node }), isReleasing || machine.post == .made
     else { return false }
-    return !machine.instances.contains { $0.id == id }
+    // Of several that were made for one POST the first is worked with.
+    return isReleasing ? !machine.instances.contains { $0.id == id } : machine.id != id
   }
 
   private var isOver: Bool { if case .finished = phase { true } else { false } }

@@ -96,7 +96,8 @@ package final class Lease: Sendable {
   /// Whether some process drives the job at this moment.
   package static func isHeld(folder: String) -> Bool {
     let file = open(folder + "/lock", O_RDWR | O_CLOEXEC)
-    guard file >= 0 else { return false }
+    // Only where there is no such file nobody can hold it; every other error says nothing.
+    guard file >= 0 else { return errno != ENOENT }
     defer { close(file) }
     // Shared: those who look are not in each other's way.
     return flock(file, LOCK_SH | LOCK_NB) != 0

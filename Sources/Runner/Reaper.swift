@@ -110,10 +110,10 @@ package struct Reaper: Sendable {
   package func giveBackStrays(
     under names: [String], standing: (_ id: String, _ name: MachineName) -> Standing
   ) async throws -> [(finding: Finding, taken: Taken)] {
-    let named = Request(named: names, older: nil, anyOwner: false)
     var results: [(Finding, Taken)] = []
-    for finding in try await survey(named, standing: standing) where names.contains(finding.instance.name) {
-      guard standing(finding.instance.id, finding.name) == .over else { continue }
+    for instance in try await world.api.instances() where instance.status != .deleted && names.contains(instance.name) {
+      guard let name = MachineName(instance.name), standing(instance.id, name) == .over else { continue }
+      let finding = Finding(instance: instance, name: name, verdict: .take("nobody wants it"))
       results.append((finding, (try? await take(finding)) ?? .notProved))
     }
     return results

@@ -29,8 +29,7 @@ package final class JobStore: Sendable {
     let lock = open(home + "/fcrun.db.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     defer { close(lock) }
     flock(lock, LOCK_EX)
-    // SQLite would make it as the umask says; its two companions get the mode of the database.
-    close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600))
+    Self.makeEmpty(path)
     do {
       queue = try DatabaseQueue(path: path, configuration: Self.configuration)
       // GRDB sets NORMAL in its own WAL set-up, after prepareDatabase: set it again and read it back.
@@ -41,6 +40,15 @@ package final class JobStore: Sendable {
     } catch {
       throw Self.unusable(error, path)
     }
+  }
+
+  /// SQLite would make it as the umask says; its two companions get the mode of the database.
+  ///
+  /// One that is there is not opened: closing any descriptor of a file drops all locks that this process holds on it
+  /// (fcntl(2)), also those of another store in this process, whose WAL could then be unlinked under it.
+  private static func makeEmpty(_ path: String) {
+    let made = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    if made >= 0 { close(made) }
   }
 
   private init(queue: DatabaseQueue) { self.queue = queue }
@@ -197,9 +205,10 @@ extension JobStore {
     try watchedNames(where: "TRUE", [])
   }
 
-  /// Names under watch whose job is over: whatever shows under one of them is late. Cheap, no job is decoded for it.
+  /// Names under watch whose job is over, or kept: whatever else shows under one of them is late. Cheap, no job is decoded for it.
   package func lateNames(account: String) throws(StoreError) -> [WatchedName] {
-    try watchedNames(where: "account = ? AND job IN (SELECT id FROM jobs WHERE phase = 'finished')", [account])
+    try watchedNames(
+      where: "account = ? AND job IN (SELECT id FROM jobs WHERE phase IN ('finished', 'kept'))", [account])
   }
 
   private func watchedNames(where filter: String, _ arguments: StatementArguments) throws(StoreError) -> [WatchedName] {

@@ -19,32 +19,51 @@ struct Drive: Sendable {
   var cancels = false
   /// Ends the process that drives the job, if there is one.
   var takesOver = false
+  /// Looks for late machines meanwhile; not for each of many jobs in one process.
+  var watches = true
 
   /// The driver itself asks again, and something else in between: a DELETE that fails is followed by a read.
   private static let policy = RetryPolicy(maxElapsed: .seconds(2), longestPause: .seconds(2))
 
   /// - Throws: ``Failure`` when the job is driven by another process, or cannot be driven with this environment.
   func run(_ id: String, on cloud: Cloud, signals: SignalInbox) async throws -> Verdict {
+    guard takesOver || !installation.isDriven(id) else { throw alreadyDriven(id) }
+    let console = Console(form, folder: installation.folder(of: id))
+    // All that can be missing is asked for before an owner is ended: a job must not be left with nobody.
+    let world = try await world(for: try known(id), cloud, console, signals)
     if takesOver { try endOwner(of: id) }
     guard let lease = Lease(folder: installation.folder(of: id)) else { throw alreadyDriven(id) }
     defer { withExtendedLifetime(lease) {} }
     let record = try claim(id)
-    if let refusal = await cloud.account.refusal(of: record.arrangement, api: cloud.client) {
-      throw Failure(status: .notConfigured, message: "\(id): \(refusal)")
-    }
-    let console = Console(form, folder: installation.folder(of: id))
-    let passphrases = try Passphrases(for: record.arrangement.key)
-    let world = try world(cloud, console, signals, passphrases)
     warnAboutMissingSecrets(record, console)
-    // Not waited for: what it has not proved when the job is over, the next start finds again.
-    let watch = Task { await LateMachines(installation: installation, cloud: cloud).watch() }
-    defer { watch.cancel() }
-    let verdict = try await driver(in: world).run(record, first: cancels ? .cancelRequested : .restarted)
+    let verdict = try await watching(cloud) {
+      try await driver(in: world).run(record, first: cancels ? .cancelRequested : .restarted)
+    }
     await console.finish(verdict.record)
     console.emitEnd(verdict, at: world.clock.now())
     report(verdict, console, at: world.clock.now())
     await console.drain()
     return verdict
+  }
+
+  /// Looks for late machines beside `work`. A look that is under way at its end is cut short, and says what it leaves.
+  private func watching(_ cloud: Cloud, _ work: () async throws -> Verdict) async throws -> Verdict {
+    guard watches else { return try await work() }
+    let watch = Task { await LateMachines(installation: installation, cloud: cloud).watch() }
+    let result: Result<Verdict, any Error>
+    do { result = .success(try await work()) } catch { result = .failure(error) }
+    watch.cancel()
+    await watch.value
+    return try result.get()
+  }
+
+  private func world(
+    for record: JobRecord, _ cloud: Cloud, _ console: Console, _ signals: SignalInbox
+  ) async throws -> World {
+    if let refusal = await cloud.account.refusal(of: record.arrangement, api: cloud.client) {
+      throw Failure(status: .notConfigured, message: "\(record.id): \(refusal)")
+    }
+    return try world(cloud, console, signals, try Passphrases(for: record.arrangement.key))
   }
 
   private func driver(in world: World) -> Driver {
@@ -54,6 +73,10 @@ struct Drive: Sendable {
       }
     #endif
     return Driver(world: world, journal: installation.store)
+  }
+
+  private func known(_ id: String) throws -> JobRecord {
+    do { return try installation.store.job(id) } catch { throw Failure(status: .failed, message: "\(error)") }
   }
 
   private func claim(_ id: String) throws -> JobRecord {
@@ -66,8 +89,23 @@ struct Drive: Sendable {
       next: "fcrun attach \(id), or where that one hangs: fcrun resume --take-over \(id)")
   }
 
+  /// Other jobs of the process that drives this one: `resume --all` drives many.
+  private func jobs(ofOwnerOf id: String) -> [String] {
+    let owner = Lease.owner(folder: installation.folder(of: id))
+    let jobs = (try? installation.store.jobs(unfinishedOnly: true).map(\.id)) ?? []
+    return jobs.filter { other in
+      other != id && installation.isDriven(other) && Lease.owner(folder: installation.folder(of: other)) == owner
+    }
+  }
+
   private func endOwner(of id: String) throws {
-    guard !Lease.endOwner(folder: installation.folder(of: id)) else { return }
+    let others = jobs(ofOwnerOf: id)
+    guard !Lease.endOwner(folder: installation.folder(of: id)) else {
+      if !others.isEmpty {
+        Report.warn("nobody drives \(others.joined(separator: ", ")) any more, either; try: fcrun resume --all")
+      }
+      return
+    }
     throw Failure(
       status: .usage, message: "the fcrun\(owner(of: id)) that drives the job \(id) cannot be ended from here",
       next: "end it where it runs, then: fcrun resume \(id)")

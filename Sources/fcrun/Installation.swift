@@ -103,6 +103,8 @@ struct Installation: Sendable {
 
   func folder(of job: String) -> String { "\(home)/jobs/\(job)" }
 
+  func hasFolder(of job: String) -> Bool { FileManager.default.fileExists(atPath: folder(of: job)) }
+
   func makeFolder(of job: String) throws {
     try FileManager.default.createDirectory(
       atPath: folder(of: job), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])

@@ -29,6 +29,8 @@ struct LateMachines: Sendable {
     let now = LiveClock().now()
     guard let results = try? await reaper.giveBackStrays(under: names, standing: installation.standing) else { return }
     for (finding, taken) in results { tell(finding.instance, taken) }
+    // What is not proved gone stays watched, and so do the others: the next look is cheap.
+    guard !Task.isCancelled, !results.contains(where: { $0.taken == .notProved }) else { return }
     try? installation.store.endWatch(lookedAt: now, account: cloud.account.fingerprint)
   }
 

@@ -211,5 +211,6 @@ extension ScriptedServer {
 /// A port on the loopback where nobody listens.
 package func closedPort() throws -> Int {
   let server = try ScriptedServer(.silence, listens: false)
-  return server.port
+  // Never freed: the port must stay taken, or the server of another test gets it.
+  return Unmanaged.passRetained(server).takeUnretainedValue().port
 }

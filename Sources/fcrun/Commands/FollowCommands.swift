@@ -94,8 +94,10 @@ struct ResumeCommand: AsyncParsableCommand {
   ) async -> Int32 {
     do {
       let cloud = try await Cloud.of(record, home: installation.home)
-      let verdict = try await Drive(installation: installation, form: .told).run(record.id, on: cloud, signals: signals)
-      return verdict.exitCode
+      var drive = Drive(installation: installation, form: .told)
+      // One look for all jobs of this process comes at the end.
+      drive.watches = false
+      return try await drive.run(record.id, on: cloud, signals: signals).exitCode
     } catch {
       Report.warn("\(record.id): \(error)")
       return ExitStatus.stillBilling.rawValue

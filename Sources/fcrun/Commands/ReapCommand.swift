@@ -51,7 +51,7 @@ struct ReapCommand: AsyncParsableCommand {
     let reaper = Reaper(world: world, owner: installation.owner)
     let findings = try await reaper.survey(try request(), standing: installation.standing).filter(isMeant)
     try requireAllNamed(findings)
-    let results = try await take(findings, reaper)
+    let results = try await take(findings, reaper, installation)
     try show(results)
     if results.contains(where: { $0.result == .notProved }) { StandardStream.leave(ExitStatus.stillBilling.rawValue) }
   }
@@ -81,11 +81,16 @@ struct ReapCommand: AsyncParsableCommand {
   private enum Result: String { case left, wouldTake = "would_take", proved = "gone", notProved = "not_proved" }
 
   private func take(
-    _ findings: [Reaper.Finding], _ reaper: Reaper
+    _ findings: [Reaper.Finding], _ reaper: Reaper, _ installation: Installation
   ) async throws -> [(finding: Reaper.Finding, result: Result)] {
     var results: [(Reaper.Finding, Result)] = []
     for finding in findings {
       guard case .take = finding.verdict else {
+        results.append((finding, .left))
+        continue
+      }
+      // The machines before it may have taken minutes: somebody may drive this one by now.
+      guard dryRun || installation.standing(finding.instance.id, finding.name) != .driven else {
         results.append((finding, .left))
         continue
       }
@@ -140,9 +145,10 @@ extension Installation {
   func standing(_ id: String, _ name: MachineName) -> Reaper.Standing {
     let record: JobRecord
     do { record = try store.job(name.job) } catch {
-      // A store that cannot be read says nothing about the job.
-      if case .unknownJob = error { return .unknown }
-      return isDriven(name.job) ? .driven : .resumable
+      if isDriven(name.job) { return .driven }
+      // A store that cannot be read says nothing about the job, nor does an empty one that stands in for it.
+      guard case .unknownJob = error, !hasFolder(of: name.job) else { return .resumable }
+      return .unknown
     }
     if record.state.isStray(id, named: name) { return .over }
     if isDriven(name.job) { return .driven }
