@@ -5,8 +5,8 @@ import Store
 enum Pace {
   /// An unproved release is reported after this long at a normal end (rulings 7).
   static let reportUnproved = Duration.seconds(600)
-  /// Contract: 10 s after a signal; half a second is left for leaving.
-  static let reportUnprovedAfterSignal = Duration.milliseconds(9_500)
+  /// Contract: 10 s after a signal. A POST that was out may have had ``mercyForPost`` of them; the rest is for leaving.
+  static let reportUnprovedAfterSignal = Duration.milliseconds(9_000)
   /// How long a POST may still answer after a signal: the DELETE has to be out within a second of it.
   static let mercyForPost = Duration.milliseconds(700)
   /// For what can still be saved after a DELETE.

@@ -148,6 +148,34 @@ import Testing
 
   private func proving() -> JobState { JobState(phase: .proving(StateTable.attempt { _ in }, .cancelled)) }
 
+  /// A machine of attempt 1 that shows while attempt 2's own POST is unknown is given back, and proves nothing of that POST.
+  @Test func whatIsTakenAlongDoesNotAnswerForAnotherMachine() throws {
+    let past = PastAttempt(
+      StateTable.attempt { $0.machines[0].instances = [] }, outcome: .noCapacity("none"), releasedAt: StateTable.now)
+    let second = StateTable.attempt {
+      $0.number = 2
+      $0.sentAt = StateTable.now
+      $0.machines[0].name = StateTable.name.replacing("-a1-", with: "-a2-")
+      $0.machines[0].post = .unknown
+      $0.machines[0].instances = []
+    }
+    let late = Listing.trusted([Listing.Listed(id: "i-late", name: StateTable.name, isDeleted: false)])
+    let gone = [InstanceRead(id: "i-late", how: .deleted)]
+    var state = JobState(phase: .releasing(second, .cancelled), past: [past])
+    for (second, event) in [
+      (1, Event.verified([], late)), (2, .verified(gone, .trusted([]))), (5, .verified(gone, .trusted([]))),
+      (6, .verified([], .trusted([]))),
+    ] {
+      state = try state.after(event, in: StateTable.context, at: StateTable.now + .seconds(second))
+    }
+    let attempt = try #require(state.attempt)
+    #expect(attempt.machines[0].post == .unknown && attempt.instanceIDs == ["i-late"])
+    #expect(attempt.machines[0].instances[0].isProvedGone)
+    // Only when its own name has not shown for the whole window it is over.
+    let late2 = StateTable.now + .seconds(70)
+    #expect(try state.after(.verified([], .trusted([])), in: StateTable.context, at: late2).word == "finished")
+  }
+
   private func read(_ how: InstanceRead.How, _ listed: [Listing.Listed]) -> Event {
     .verified([InstanceRead(id: "i-1", how: how)], .trusted(listed))
   }
