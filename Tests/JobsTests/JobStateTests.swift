@@ -84,6 +84,22 @@ import Testing
     #expect(try failed.after(.collected(missing: []), in: context, at: StateTable.now).word == "kept")
   }
 
+  @Test(.faults(30, 31)) func aListThatHidesWhatIsKnownToLiveIsNotBelieved() {
+    let known = StateTable.attempt { _ in }
+    let other = Listing.Listed(id: "i-2", name: "somebody's", isDeleted: false)
+    let own = Listing.Listed(id: "i-1", name: StateTable.name, isDeleted: false)
+    #expect(Listing.shown([other, own], expecting: known) == .trusted([other, own]))
+    for hiding in [[], [other]] {
+      guard case .unreadable(let why) = Listing.shown(hiding, expecting: known) else {
+        Issue.record("\(hiding) is believed")
+        continue
+      }
+      #expect(why.contains("i-1"))
+    }
+    let gone = [InstanceRead(id: "i-1", how: .notFound)]
+    #expect(Listing.shown([], expecting: known, after: gone) == .trusted([]), "what was just read as gone is no canary")
+  }
+
   @Test(.faults(31)) func anUnreadableListProvesNothing() throws {
     let unreadable = Event.verified([InstanceRead(id: "i-1", how: .notFound)], .unreadable("HTML"))
     var state = proving()

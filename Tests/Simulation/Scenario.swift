@@ -187,6 +187,7 @@ package struct Scenario {
 extension Scenario {
   /// What the cloud still does by itself happens; whoever starts fcrun next finds it by the watched names.
   private mutating func endWatch() async {
+    await giveBackLateMachines(makeProcess([]))
     kernel.advance(to: kernel.now + .seconds(40_000))
     for _ in 0..<2 { await giveBackLateMachines(makeProcess([])) }
     kernel.checkEnd()
