@@ -95,7 +95,7 @@ package final class Lease: Sendable {
 
   /// Whether some process drives the job at this moment.
   package static func isHeld(folder: String) -> Bool {
-    let file = open(folder + "/lock", O_RDWR | O_CLOEXEC)
+    let file = open(folder + "/lock", O_RDONLY | O_CLOEXEC)
     // Only where there is no such file nobody can hold it; every other error says nothing.
     guard file >= 0 else { return errno != ENOENT }
     defer { close(file) }
