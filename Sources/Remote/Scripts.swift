@@ -175,7 +175,8 @@ package enum Script {
       if [ ! -d begin ]; then
         (umask "$u"; mkdir -p "$W") || fail "cannot make the workdir $W"
         L=$C/l.$M
-        mkdir "$L" && LC_ALL=C tar -xpof - -C "$L" || { rm -rf "$L"; fail "cannot write to $C"; }
+        # Whoever has won the gate meanwhile tidies up what others brought: no failure, the command has begun.
+        mkdir "$L" && LC_ALL=C tar -xpof - -C "$L" || { rm -rf "$L"; [ -d begin ] || fail "cannot write to $C"; }
         set -- "$L/supervisor" "$C" "$L" "$W" "$u" "$4" "$5"
         if command -v setsid >/dev/null 2>&1; then setsid /bin/sh "$@" </dev/null >>"$C/sup.log" 2>&1 &
         else (trap '' HUP; exec /bin/sh "$@" </dev/null >>"$C/sup.log" 2>&1) & fi
