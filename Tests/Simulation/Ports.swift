@@ -70,7 +70,10 @@ struct VirtualWakes: Wakes {
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?) {
     let wake = earliest(limit.map { process.kernel.now + $0 }, listensForCancel)
-    if let wake, wake.at <= process.kernel.now, mercy == .zero { return (nil, take(wake.what)) }
+    if let wake, wake.at <= process.kernel.now, mercy == .zero {
+      process.countWait()
+      return process.isDead ? (nil, .signal(.terminate)) : (nil, take(wake.what))
+    }
     let (event, isGivenUp) = await process.wait(atMost: wake.map { $0.at + mercy }, operation)
     // A killed process gets no answers any more: its next commit fails, and its driver's loop is over.
     if process.isDead {

@@ -116,12 +116,16 @@ final class VirtualProcess: @unchecked Sendable {
 
   /// Runs one wait of the driver under a limit; whether it was given up.
   func wait<Value: Sendable>(atMost limit: Moment?, _ operation: () async -> Value) async -> (Value, isGivenUp: Bool) {
-    waits += 1
-    if isTurning { isDead = true }
+    countWait()
     (self.limit, isGivenUp) = (limit, false)
     let value = await operation()
     defer { (self.limit, isGivenUp) = (nil, false) }
     return (value, isGivenUp)
+  }
+
+  func countWait() {
+    waits += 1
+    if isTurning { isDead = true }
   }
 
   func tellToEnd() { toldAt = toldAt ?? kernel.now }
