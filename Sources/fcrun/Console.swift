@@ -76,6 +76,7 @@ final class Console: Narrator {
     printer.finish(LogFiles.of(verdict.record)) { [self] in
       emitEnd(verdict, at: now)
       if verdict.outcome == nil { say(StillBilling.sentence(verdict.record, at: now)) }
+      annotate(verdict)
       speak { isHeard.fire() }
     }
     await isHeard.wait()
@@ -99,6 +100,9 @@ final class Console: Narrator {
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
       emit(Self.event(state: record, now))
     case .text, .told:
+      if case .text = form, case .creating = record.state.phase {
+        speak { WorkflowCommands.ofThisProcess?.group("fcrun: a machine for \(record.name) (\(record.id))") }
+      }
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
       if let line = Narration.line(record, event, at: now) { say(line) }
     }
@@ -163,6 +167,13 @@ extension Console {
   }
 
   /// The last event: it says whose the exit code is.
+  /// For whoever looks at a run of a CI system and not at its log.
+  private func annotate(_ verdict: Verdict) {
+    guard case .text = form, verdict.exitCode != 0, let commands = WorkflowCommands.ofThisProcess else { return }
+    let what = verdict.outcome?.sentence ?? "the release is not proved, a machine may still be billing"
+    speak { commands.annotate("\(verdict.record.name): \(what) (exit code \(verdict.exitCode))") }
+  }
+
   private func emitEnd(_ verdict: Verdict, at now: Moment) {
     guard case .json = form else { return }
     emit(

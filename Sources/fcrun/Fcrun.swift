@@ -10,7 +10,10 @@ struct Fcrun: AsyncParsableCommand {
     subcommands: [
       SubmitCommand.self, PlanCommand.self, ValidateCommand.self, PsCommand.self, ShowCommand.self, LogsCommand.self,
       AttachCommand.self, WaitCommand.self, CancelCommand.self, ResumeCommand.self, ReapCommand.self,
-      FetchCommand.self, SSHCommand.self, DoctorCommand.self, SimCommand.self, UICommand.self,
+      FetchCommand.self, SSHCommand.self, DoctorCommand.self, CompletionCommand.self, ManualCommand.self,
+      ParseCommand.self,
+      SimCommand.self,
+      UICommand.self,
       OfferingsCommand.self, VolumeOfferingsCommand.self, VolumesCommand.self, InstancesCommand.self,
       KeysCommand.self, ModelsCommand.self,
     ]
@@ -25,6 +28,7 @@ struct Fcrun: AsyncParsableCommand {
       } else {
         try command.run()
       }
+      WorkflowCommands.ofThisProcess?.goOn()
     } catch {
       Report.exit(error)
     }

@@ -95,6 +95,7 @@ final class LogPrinter: Sendable {
     case .lines(let show): show(file, bytes)
     case .descriptors, .copies:
       guard !closed.withLock({ $0.contains(file.stream) }) else { return }
+      WorkflowCommands.ofThisProcess?.stop()
       let descriptor = file.stream == .stdout ? STDOUT_FILENO : STDERR_FILENO
       let visible = isatty(descriptor) == 1 ? TerminalText.harmless(bytes) : bytes
       // A reader that went away, as `head` does: the job and its log files go on.

@@ -136,6 +136,7 @@ enum StandardStream {
 
   /// Ends the process.
   static func leave(_ code: Int32) -> Never {
+    WorkflowCommands.ofThisProcess?.goOn()
     exit(code)
   }
 }

@@ -86,8 +86,19 @@ enum Report {
   /// ArgumentParser's own: usage (64), help and version (0).
   private static func endAsParsed(_ error: any Error) -> Never {
     let code = Fcrun.exitCode(for: error).rawValue
-    guard wantsJSON, code == ExitStatus.usage.rawValue else { Fcrun.exit(withError: error) }
+    guard code == ExitStatus.usage.rawValue else { Fcrun.exit(withError: error) }
+    if let failure = unknownCommand { end(failure) }
+    guard wantsJSON else { Fcrun.exit(withError: error) }
     end(Failure(status: .usage, message: Fcrun.message(for: error), next: "fcrun --help"))
+  }
+
+  /// ArgumentParser takes a verb that it does not know for an argument too many.
+  private static var unknownCommand: Failure? {
+    guard let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-") else { return nil }
+    let known = Fcrun.configuration.subcommands.map { $0._commandName } + ["help"]
+    guard !known.contains(word) else { return nil }
+    let hint = EditDistance.nearest(to: word, in: known).map { ", did you mean \($0)?" } ?? ""
+    return Failure(status: .usage, message: "there is no command \(word)\(hint)", next: "fcrun --help")
   }
 
   /// Before anything is parsed there may be an error to print already; what follows `--` is somebody else's.
