@@ -270,4 +270,10 @@ enum Time {
   static func text(_ moment: Moment) -> String {
     Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000).formatted(.iso8601)
   }
+
+  /// With milliseconds.
+  static func preciseText(_ moment: Moment) -> String {
+    Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000)
+      .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+  }
 }

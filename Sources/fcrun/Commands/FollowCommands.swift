@@ -153,33 +153,6 @@ struct WaitCommand: AsyncParsableCommand {
   }
 }
 
-/// `fcrun logs`: what the job wrote.
-struct LogsCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "logs", abstract: "Print a job's stdout and stderr, also after its machine is gone.")
-
-  @Argument(help: "Id, the beginning of one, or a name.")
-  var job: String
-
-  @Flag(name: .shortAndLong, help: "Go on until the job is over.")
-  var follow = false
-
-  @Option(name: .customShort("n"), help: "Only the last lines of each stream.")
-  var lines: Int?
-
-  func run() async throws {
-    let installation = try Installation.openAndLook()
-    let record = try installation.job(job)
-    let printer = LogPrinter(folder: installation.folder(of: record.id), to: .copies)
-    if let lines { printer.skip(toLast: lines, of: LogFiles.of(record)) }
-    if follow && !record.isOver {
-      _ = try await Watch(installation: installation, printer: printer).untilOver(record.id)
-    } else {
-      await printer.finish(LogFiles.of(record))
-    }
-  }
-}
-
 /// `fcrun fetch`: outputs again, while the machine lives.
 struct FetchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
