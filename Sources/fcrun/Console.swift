@@ -95,6 +95,9 @@ final class Console: Narrator {
     say("warning: \(text)")
   }
 
+  /// The line of a transfer that is over goes.
+  func clear() { speak { [self] in clearProgress() } }
+
   func say(_ text: String) {
     speak { [self] in
       clearProgress()
