@@ -74,7 +74,8 @@ struct LogsCommand: AsyncParsableCommand {
 
   private func reader(of record: JobRecord, _ selection: LogSelection, _ folder: String) throws -> any LogReader {
     let filter = LineFilter(
-      since: try since.map { try Self.moment($0, "--since") }, until: try until.map { try Self.moment($0, "--until") },
+      since: try since.map { try Time.parse($0, option: "--since") },
+      until: try until.map { try Time.parse($0, option: "--until") },
       pattern: try grep.map(LinePattern.init))
     guard json || timestamps || filter.isNeeded else {
       let printer = LogPrinter(folder: folder, to: raw ? .rawCopies : .copies)
@@ -84,18 +85,6 @@ struct LogsCommand: AsyncParsableCommand {
     if timestamps || filter.needsTimes { try selection.requireTimes(of: record, in: folder) }
     let form: LinePrinter.Form = json ? .json : .text(timestamps: timestamps, isRaw: raw)
     return LinePrinter(folder: folder, form: form, filter: filter, last: lines.map { max(0, $0) })
-  }
-
-  /// Ten minutes ago, or a point in time.
-  private static func moment(_ text: String, _ option: String) throws -> Moment {
-    let now = LiveClock().now()
-    if let seconds = Durations.parse(text) { return Moment(milliseconds: now.milliseconds - Int64(seconds) * 1000) }
-    guard let date = Timestamp.date(iso8601: text) else {
-      throw Failure(
-        status: .usage, message: "\(option) is \"\(text)\": expected a duration or a time",
-        next: "\(option) 10m, or \(option) \(Time.text(now))")
-    }
-    return Moment(milliseconds: Int64((date.timeIntervalSince1970 * 1000).rounded()))
   }
 }
 
