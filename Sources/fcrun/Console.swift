@@ -41,16 +41,24 @@ final class Console: Narrator {
   /// Is told what a process that leaves now would leave behind.
   private let parting: @Sendable (Parting) -> Void
 
-  init(_ form: Form, folder: String, parting: @escaping @Sendable (Parting) -> Void = { _ in }) {
+  /// - Parameter printer: goes on where it stopped, instead of a new one.
+  init(
+    _ form: Form, folder: String, printer: LogPrinter? = nil, parting: @escaping @Sendable (Parting) -> Void = { _ in }
+  ) {
     self.form = form
     self.parting = parting
+    self.printer = printer ?? Self.printer(form, folder)
+  }
+
+  /// What prints a job's output in this form.
+  static func printer(_ form: Form, _ folder: String) -> LogPrinter {
     let sink: LogPrinter.Sink =
       switch form {
       case .text: .descriptors
       case .told, .quiet: .nowhere
       case .json: .lines { file, bytes in Console.emit(Self.event(output: bytes, of: file)) }
       }
-    printer = LogPrinter(folder: folder, to: sink)
+    return LogPrinter(folder: folder, to: sink)
   }
 
   func tell(_ notice: Notice) {
@@ -114,6 +122,9 @@ final class Console: Narrator {
     }
     say("warning: \(text)")
   }
+
+  /// The line of a transfer that is over goes.
+  func clear() { speak { [self] in clearProgress() } }
 
   func say(_ text: String) {
     speak { [self] in
@@ -296,5 +307,24 @@ enum Narration {
 enum Time {
   static func text(_ moment: Moment) -> String {
     Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000).formatted(.iso8601)
+  }
+
+  /// `10m` ago, or a point in time.
+  /// - Throws: ``Failure`` 64 that names the option.
+  static func parse(_ text: String, option: String) throws -> Moment {
+    let now = LiveClock().now()
+    if let seconds = Durations.parse(text) { return Moment(milliseconds: now.milliseconds - Int64(seconds) * 1000) }
+    guard let date = Timestamp.date(iso8601: text) else {
+      throw Failure(
+        status: .usage, message: "\(option) is \"\(text)\": expected a duration or a time",
+        next: "\(option) 10m, or \(option) \(self.text(now))")
+    }
+    return Moment(milliseconds: Int64((date.timeIntervalSince1970 * 1000).rounded()))
+  }
+
+  /// With milliseconds.
+  static func preciseText(_ moment: Moment) -> String {
+    Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000)
+      .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
   }
 }

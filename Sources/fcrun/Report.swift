@@ -66,7 +66,11 @@ enum Report {
   private static func end(_ problems: SpecProblems) -> Never {
     if wantsJSON {
       let list = problems.problems.map { JSONValue.string($0.description) }
-      write(JSONValue.object(of: [("problems", .array(list)), ("exit_code", .integer(64))]).text())
+      let error = JSONValue.object(of: [
+        ("message", .string(problems.problems.first?.description ?? "the job file is not valid")),
+        ("exit_code", .integer(64)),
+      ])
+      write(JSONValue.object(of: [("error", error), ("problems", .array(list))]).text())
     } else {
       for problem in problems.problems { write(Excerpt.escaped(problem.description)) }
     }
