@@ -19,19 +19,87 @@ import Store
   import Darwin
 #endif
 
-/// The spec and what the command line lays over it.
+/// The job file and what the command line lays over it.
 struct SpecOptions: ParsableArguments {
-  @Argument(help: "The job's spec, a JSON file.")
+  @Argument(help: "The job file, JSON or YAML.")
   var spec: String
 
+  @OptionGroup var layers: LayerOptions
+
+  /// Everything that can be known without network; all errors at once.
+  /// - Throws: ``SpecProblems``, or ``Failure`` when a file cannot be read.
+  func plan() throws -> (plan: JobPlan, source: SpecSource) {
+    let source = try SpecSource.read(spec)
+    return (try source.plan(try layers.layers()), source)
+  }
+}
+
+/// What the command line lays over a job.
+struct LayerOptions: ParsableArguments {
   @Option(
-    name: .customLong("env"), help: ArgumentHelp("Set a variable of the command's environment.", valueName: "K=V"))
+    name: .customLong("env"),
+    help: ArgumentHelp(
+      "Set a variable of the command's environment; K alone takes the value from the local one.", valueName: "K=V"))
   var env: [String] = []
 
   @Option(
+    name: .customLong("env-file"),
+    help: ArgumentHelp("Set the variables of a file of NAME=VALUE lines.", valueName: "FILE"))
+  var envFile: [String] = []
+
+  @Option(
     name: .customLong("set"),
-    help: ArgumentHelp("Set a field of the spec, as in resources.num_gpus=8.", valueName: "path=value"))
+    help: ArgumentHelp("Set a field of the job file, as in resources.num_gpus=8.", valueName: "path=value"))
   var set: [String] = []
+
+  /// - Throws: ``SpecProblems``, or ``Failure`` when a file cannot be read.
+  func layers() throws -> SpecLayers {
+    let options = try env.enumerated().map { number, text in
+      let (name, value) = try Self.pair(text, expected: "K=V, or K to take it from the local environment")
+      return SpecLayers.Variable(name: name, value: value, option: number + 1)
+    }
+    return SpecLayers(set: try set.map(Self.assignment), envs: try fromFiles() + options)
+  }
+
+  private func fromFiles() throws -> [SpecLayers.Variable] {
+    try envFile.flatMap { shown in
+      let bytes = try LocalText.read(shown, what: "a file of NAME=VALUE lines")
+      return try EnvFile.parse(bytes: bytes, file: shown).get()
+    }
+  }
+
+  private static func assignment(_ text: String) throws -> (path: String, value: String) {
+    let expected = "path=value, as in resources.num_gpus=8"
+    let (path, value) = try pair(text, expected: expected)
+    guard let value else { throw ValidationError("--set \(text): expected \(expected)") }
+    return (path, value)
+  }
+
+  private static func pair(_ text: String, expected: String) throws -> (name: String, value: String?) {
+    guard let equals = text.firstIndex(of: "=") else {
+      guard !text.isEmpty else { throw ValidationError("an empty value; expected \(expected)") }
+      return (text, nil)
+    }
+    guard equals != text.startIndex else { throw ValidationError("\(text): expected \(expected)") }
+    return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+  }
+}
+
+/// What a person wrote and named on the command line.
+enum LocalText {
+  /// - Throws: ``Failure`` 64 when `path` cannot be read.
+  static func read(_ shown: String, what: String) throws -> [UInt8] {
+    guard let bytes = FileManager.default.contents(atPath: absolute(shown)) else {
+      throw Failure(
+        status: .usage, message: "\(shown): cannot be read: \(obstacle(to: absolute(shown)))",
+        next: "give the path of \(what)")
+    }
+    return Array(bytes)
+  }
+
+  static func absolute(_ path: String) -> String {
+    path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+  }
 
   private static func obstacle(to path: String) -> String {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -39,29 +107,31 @@ struct SpecOptions: ParsableArguments {
     close(descriptor)
     return "it is a folder"
   }
+}
 
-  /// Everything that can be known without network; all errors at once.
-  /// - Throws: ``SpecProblems``, or ``Failure`` when the file cannot be read.
-  func plan() throws -> JobPlan {
-    let path = spec.hasPrefix("/") ? spec : FileManager.default.currentDirectoryPath + "/" + spec
-    guard let bytes = FileManager.default.contents(atPath: path) else {
-      throw Failure(
-        status: .usage, message: "\(spec): cannot be read: \(Self.obstacle(to: path))",
-        next: "give the path of a job's spec")
-    }
-    let plan = try JobPlan.make(
-      bytes: Array(bytes), shown: spec, file: path, set: try set.map(Self.pair), env: try env.map(Self.pair),
-      environment: Context.environmentEvenEmpty
-    ).get()
-    try plan.requireSources()
-    return plan
+/// A spec before it is judged, and where its paths start.
+struct SpecSource {
+  /// As the user named it.
+  var shown: String
+  /// Absolute; its folder is where relative paths start.
+  var path: String
+  var parsed: SpecNode.Parsed
+  /// As it is kept beside the job's logs.
+  var bytes: [UInt8]
+
+  /// - Throws: ``Failure`` 64 when the file cannot be read.
+  static func read(_ shown: String) throws -> SpecSource {
+    let bytes = try LocalText.read(shown, what: "a job file")
+    return SpecSource(
+      shown: shown, path: LocalText.absolute(shown), parsed: SpecNode.parse(bytes: bytes, file: shown), bytes: bytes)
   }
 
-  private static func pair(_ text: String) throws -> (String, String) {
-    guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
-      throw ValidationError("\(text): expected NAME=VALUE")
-    }
-    return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+  /// Everything that can be known without network; all errors at once.
+  /// - Throws: ``SpecProblems``
+  func plan(_ layers: SpecLayers) throws -> JobPlan {
+    let plan = try JobPlan.make(parsed, layers, file: path, environment: Context.environmentEvenEmpty).get()
+    try plan.requireSources()
+    return plan
   }
 }
 

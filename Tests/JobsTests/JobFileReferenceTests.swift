@@ -35,6 +35,22 @@ import Testing
     }
   }
 
+  @Test func everyExampleInYAMLDecodes() throws {
+    let examples = blocks("yaml")
+    #expect(examples.count >= 2)
+    for example in examples {
+      let rest = example.contains("resources:") ? "" : "resources: {vcpus: 1}\n"
+      _ = try SpecDecoder.decode(example + rest, file: "job.yaml").get()
+    }
+  }
+
+  @Test func theEnvFileOfThePageIsOne() throws {
+    let example = try #require(blocks("sh").first { $0.hasPrefix("# A comment") })
+    let variables = try EnvFile.parse(bytes: Array(example.utf8), file: ".env").get()
+    #expect(variables.map(\.name) == ["EPOCHS", "NAME", "TEXT", "NOTE", "HF_HOME"])
+    #expect(variables.map(\.value).last == .some(nil))
+  }
+
   @Test func theShownProblemsAreThoseThatAreTold() {
     let text =
       "{\n  \"comand\": \"true\",\n  \"resources\": {\"gpu_type\": \"A100\", \"max_hourly_price\": 3.5},\n\n  \"nodes\": 0\n}"
