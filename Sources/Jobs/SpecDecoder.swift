@@ -67,6 +67,8 @@ extension SpecReader {
 
   private mutating func machine(_ fields: Fields, into spec: inout JobSpec) {
     spec.name = located(fields, "name") { $0.name($1, $2) }
+    // For editors only; a wrong type is a mistake all the same.
+    _ = located(fields, "$schema") { $0.text($1, $2, expected: "the address of a schema, for editors") }
     spec.resources = located(fields, "resources") { $0.resources($1, $2) }
     spec.nodes = located(fields, "nodes") { $0.integer($1, $2, atLeast: 1, atMost: Self.mostNodes) }
     spec.volumes = texts(fields, "volumes", each: "a volume's id or name")

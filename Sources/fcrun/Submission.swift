@@ -139,7 +139,7 @@ extension JobPlan {
   /// Every source exists and can be sent; nothing is spent before that is known.
   fileprivate func requireSources() throws {
     let problems = files.filter { !FileManager.default.fileExists(atPath: $0.source) }
-      .map { $0.problem("\($0.source) does not exist; expected a file or folder beside the spec") }
+      .map { $0.problem("\($0.source) does not exist; expected a file or folder of that name") }
     if !problems.isEmpty { throw SpecProblems(problems) }
   }
 }

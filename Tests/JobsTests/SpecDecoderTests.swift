@@ -99,7 +99,8 @@ import Testing
 
   @Test func aFieldFarFromAllNamesListsThem() {
     let message = problems(with: "\"xylophone\": 1")[0]
-    #expect(message.hasPrefix("job.json:2:1: xylophone: unknown field; expected one of name, resources, nodes"))
+    #expect(
+      message.hasPrefix("job.json:2:1: xylophone: unknown field; expected one of command, resources, name, nodes"))
     #expect(
       problems(with: "\"retry\": {\"xylophone\": 1}") == [
         "job.json:2:11: retry.xylophone: unknown field; expected one of on, attempts"

@@ -60,4 +60,53 @@ struct SpecTests {
       #expect(bare.code == 64 && bare.err.contains("--set nodes: expected path=value"), "\(bare.err)")
     }
   }
+
+  // MARK: Without a file
+
+  @Test("run uploads this folder without what is ignored, runs an argv word for word, and fetches its outputs here")
+  func runWithoutAFile() async throws {
+    try await Bench.run { bench in
+      try bench.write(".gitignore", "data/\nout/\n")
+      try bench.write("data/large.bin", "no")
+      try bench.write(".git/HEAD", "no")
+      try bench.write("lib/a.txt", "a file")
+      try bench.write(
+        "train.sh", "mkdir -p out; { printf '[%s]' \"$@\"; ls -A; cat lib/a.txt; } > out/seen; echo $MORE; exit 3\n")
+      let ended = try await bench.fcrun(
+        "run", "--max-hourly-price", "30", "--max-duration", "10m", "--upload", ".", "--output", "out:results",
+        "--env", "MORE=more", "--", "sh", "train.sh", "--lr", "$HOME", "a b", "")
+      #expect(ended.code == 3, "\(ended.err)")
+      #expect(ended.out == "more\n")
+      #expect(bench.text("results/seen") == "[--lr][$HOME][a b][].gitignore\nlib\nout\ntrain.sh\na file")
+      #expect(try await bench.show()["name"].text == "train")
+      #expect(try bench.cloud.ledger().live == 0)
+      let script = try await bench.fcrun(
+        "run", "--max-hourly-price", "30", "--name", "shell", "--", "echo a && echo b >&2")
+      #expect(script.code == 0 && script.out == "a\n", "\(script.err)")
+      #expect(try await bench.show()["name"].text == "shell")
+    }
+  }
+
+  @Test("run without a machine: mistakes name the option, --dry-run creates nothing")
+  func runIsJudgedAsAFile() async throws {
+    try await Bench.run { bench in
+      let wrong = try await bench.fcrun(
+        "run", "--gpu", "H100:8", "--max-duration", "soon", "--upload", "nothere", "--secret", "NOT_SET", "--set",
+        "nodes=0",
+        "--", "x")
+      #expect(wrong.code == 64)
+      #expect(
+        wrong.err.split(separator: "\n").map { $0.split(separator: " ", maxSplits: 1)[0] } == [
+          "--max-duration:1:1:", "--secret:1:1:", "--set:1:7:",
+        ], "\(wrong.err)")
+      let missing = try await bench.fcrun("run", "--vcpus", "1", "--upload", "nothere", "--", "x")
+      #expect(
+        missing.err.hasPrefix("--upload:1:1: files[0]: ") && missing.err.contains("does not exist"), "\(missing.err)")
+      let empty = try await bench.fcrun("run", "--vcpus", "1")
+      #expect(empty.code == 64 && empty.err.contains("there is no command"), "\(empty.err)")
+      let plan = try await bench.fcrun("run", "--gpu", "A100:1", "--dry-run", "--json", "--", "x")
+      #expect(plan.code == 0 && !plan.json["candidates"].items.isEmpty, "\(plan.err)")
+      #expect(try bench.cloud.requests().allSatisfy { $0.method == "GET" })
+    }
+  }
 }

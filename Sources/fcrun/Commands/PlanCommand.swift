@@ -16,8 +16,8 @@ struct PlanCommand: AsyncParsableCommand {
   var local = false
 
   func run() async throws {
-    let plan = try spec.plan().plan
-    let upload = try plan.scan()
+    let (plan, source) = try spec.plan()
+    let upload = try plan.scan(shown: source.shown)
     let cloud = local ? try await Cloud.local(home: Installation.folder()) : try Cloud.remote()
     try Self.show(try await Prepared.make(plan, on: cloud), upload, json: output.json)
   }
@@ -39,8 +39,8 @@ struct ValidateCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let plan = try spec.plan().plan
-    _ = try plan.scan()
+    let (plan, source) = try spec.plan()
+    _ = try plan.scan(shown: source.shown)
     if output.json { return try Output.json(.object(of: [("valid", .bool(true)), ("name", .string(plan.name))])) }
     try Output.print("\(spec.spec): valid\n")
   }

@@ -74,7 +74,7 @@ struct Submission {
   func run() async throws {
     var plan = plan
     if options.keep { plan.teardown = .never }
-    let upload = try plan.scan()
+    let upload = try plan.scan(shown: source.shown)
     let installation = try Installation.open()
     let cloud = options.local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     if !options.dryRun { try cloud.account.requireKey() }
@@ -142,12 +142,12 @@ struct Submission {
 extension JobPlan {
   /// What would be sent, checked as far as it can be without a machine.
   /// - Throws: ``Failure`` 64 for a source that cannot be sent.
-  func scan() throws -> UploadTree {
+  func scan(shown: String) throws -> UploadTree {
     do {
       return try UploadTree.scan(
         files.map { Upload.Source(source: $0.source, destination: $0.destination, exclude: $0.exclude) })
     } catch {
-      throw Failure(status: .usage, message: "\(file): files: \(error.message)")
+      throw Failure(status: .usage, message: "\(shown): files: \(error.message)")
     }
   }
 }
