@@ -8,7 +8,7 @@ struct Fcrun: AsyncParsableCommand {
     abstract: "Runs jobs on rented GPU machines, and gives the machines back.",
     version: Version.text,
     subcommands: [
-      SubmitCommand.self, RunCommand.self, PlanCommand.self, ValidateCommand.self, SchemaCommand.self,
+      SubmitCommand.self, RunCommand.self, PlanCommand.self, ValidateCommand.self, InitCommand.self, SchemaCommand.self,
       PsCommand.self,
       ShowCommand.self,
       LogsCommand.self,
