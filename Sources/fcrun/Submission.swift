@@ -52,13 +52,19 @@ struct LayerOptions: ParsableArguments {
     help: ArgumentHelp("Set a field of the job file, as in resources.num_gpus=8.", valueName: "path=value"))
   var set: [String] = []
 
+  @Option(
+    help: ArgumentHelp("Fill in what the job leaves out from this profile of the config file.", valueName: "NAME"))
+  var profile: String?
+
   /// - Throws: ``SpecProblems``, or ``Failure`` when a file cannot be read.
   func layers() throws -> SpecLayers {
     let options = try env.enumerated().map { number, text in
       let (name, value) = try Self.pair(text, expected: "K=V, or K to take it from the local environment")
       return SpecLayers.Variable(name: name, value: value, option: number + 1)
     }
-    return SpecLayers(set: try set.map(Self.assignment), envs: try fromFiles() + options)
+    return SpecLayers(
+      defaults: try Configuration.layers(profile: profile), set: try set.map(Self.assignment),
+      envs: try fromFiles() + options)
   }
 
   private func fromFiles() throws -> [SpecLayers.Variable] {
@@ -82,6 +88,31 @@ struct LayerOptions: ParsableArguments {
     }
     guard equals != text.startIndex else { throw ValidationError("\(text): expected \(expected)") }
     return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+  }
+}
+
+/// The user's config file: `FCRUN_CONFIG`, or `fcrun/config.json` in the folder for such files (XDG base directories).
+enum Configuration {
+  /// - Throws: ``SpecProblems`` when it is wrong or has no such profile; ``Failure`` when a named one cannot be read.
+  static func layers(profile: String?) throws -> [SpecNode] {
+    guard let path = try path() else {
+      return try ConfigFile.empty.layers(profile: profile, shown: standard ?? "the config file").get()
+    }
+    let bytes = try LocalText.read(path, what: "a config file in FCRUN_CONFIG")
+    let secrets = [Context.environment("FORWARD_COMPUTE_API_KEY")].compactMap { $0 }
+    return try ConfigFile.read(SpecNode.parse(bytes: bytes, file: path), secrets: secrets).get()
+      .layers(profile: profile, shown: path).get()
+  }
+
+  /// nil where there is none; one that `FCRUN_CONFIG` names has to be there.
+  private static func path() throws -> String? {
+    if let named = Context.environment("FCRUN_CONFIG") { return named }
+    return standard.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
+  }
+
+  private static var standard: String? {
+    if let folder = Context.environment("XDG_CONFIG_HOME") { return folder + "/fcrun/config.json" }
+    return Context.environment("HOME").map { $0 + "/.config/fcrun/config.json" }
   }
 }
 

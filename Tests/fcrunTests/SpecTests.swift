@@ -109,4 +109,36 @@ struct SpecTests {
       #expect(try bench.cloud.requests().allSatisfy { $0.method == "GET" })
     }
   }
+
+  // MARK: Defaults and profiles
+
+  @Test("A profile of the config file fills in what the job leaves out; mistakes have their place in that file")
+  func profiles() async throws {
+    try await Bench.run { bench in
+      let config = """
+        {"defaults": {"limits": {"max_duration": "10m"}, "envs": {"FROM": "defaults"}},
+         "profiles": {"cheap": {"resources": {"max_hourly_price": "30.00"}, "envs": {"FROM": "profile", "MORE": "yes"}},
+          "bad": {"nods": 1}}}
+        """
+      try bench.write("xdg/fcrun/config.json", config)
+      try bench.write("job.yaml", "command: echo $FROM $MORE $OWN\nenvs: {OWN: job}\n")
+      let xdg = ["XDG_CONFIG_HOME": bench.work + "/xdg"]
+      let submitted = try await bench.fcrun("submit", "job.yaml", "--profile", "cheap", env: xdg)
+      #expect(submitted.code == 0 && submitted.out == "profile yes job\n", "\(submitted.err)")
+      let ran = try await bench.fcrun("run", "--max-hourly-price", "30", "--", "echo $FROM", env: xdg)
+      #expect(ran.code == 0 && ran.out == "defaults\n", "\(ran.err)")
+      for verb in ["plan", "validate", "submit"] {
+        let bad = try await bench.fcrun(verb, "job.yaml", "--profile", "bad", "--set", "resources.vcpus=1", env: xdg)
+        #expect(
+          bad.code == 64
+            && bad.err.contains("xdg/fcrun/config.json:3:11: nods: unknown field; did you mean \"nodes\"?"),
+          "\(bad.err)")
+      }
+      let none = try await bench.fcrun("validate", "job.yaml", "--profile", "cheap")
+      #expect(
+        none.code == 64 && none.err.contains("/.config/fcrun/config.json has no profile \"cheap\""), "\(none.err)")
+      let missing = try await bench.fcrun("validate", "job.yaml", env: ["FCRUN_CONFIG": "nothere.json"])
+      #expect(missing.code == 64 && missing.err.contains("nothere.json: cannot be read"), "\(missing.err)")
+    }
+  }
 }
