@@ -9,8 +9,11 @@ struct Fcrun: AsyncParsableCommand {
     version: Version.text,
     subcommands: [
       SubmitCommand.self,
+      RunCommand.self,
       PlanCommand.self,
       ValidateCommand.self,
+      InitCommand.self,
+      SchemaCommand.self,
       PsCommand.self,
       ShowCommand.self,
       LogsCommand.self,
@@ -21,6 +24,7 @@ struct Fcrun: AsyncParsableCommand {
       ResumeCommand.self,
       ReapCommand.self,
       FetchCommand.self,
+      CopyCommand.self,
       SSHCommand.self,
       PortCommand.self,
       DoctorCommand.self,
@@ -35,7 +39,6 @@ struct Fcrun: AsyncParsableCommand {
       InstancesCommand.self,
       KeysCommand.self,
       ModelsCommand.self,
-      CopyCommand.self,
     ]
   )
 

@@ -32,7 +32,17 @@ struct SubmitCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var spec: SpecOptions
+  @OptionGroup var options: SubmitOptions
 
+  func run() async throws {
+    let signals = SignalInbox()
+    let (plan, source) = try spec.plan()
+    try await Submission(plan: plan, source: source, options: options, signals: signals).run()
+  }
+}
+
+/// What `submit` and `run` have in common.
+struct SubmitOptions: ParsableArguments {
   @Flag(help: "Print the job's id and leave; the job goes on without this terminal.")
   var detach = false
 
@@ -50,29 +60,36 @@ struct SubmitCommand: AsyncParsableCommand {
 
   @Flag(help: "Run on a simulated cloud on this computer.")
   var local = false
+}
+
+/// A job on its way from a plan to its driver.
+struct Submission {
+  var plan: JobPlan
+  let source: SpecSource
+  let options: SubmitOptions
+  let signals: SignalInbox
+
+  private var json: Bool { options.json }
 
   func run() async throws {
-    let signals = SignalInbox()
-    var plan = try spec.plan()
-    if keep { plan.teardown = .never }
-    let upload = try plan.scan()
+    var plan = plan
+    if options.keep { plan.teardown = .never }
+    let upload = try plan.scan(shown: source.shown)
     let installation = try Installation.open()
-    let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
-    if !dryRun { try cloud.account.requireKey() }
+    let cloud = options.local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
+    if !options.dryRun { try cloud.account.requireKey() }
     let prepared = try await Prepared.make(plan, on: cloud)
-    if dryRun { return try PlanCommand.show(prepared, upload, json: json) }
+    if options.dryRun { return try PlanCommand.show(prepared, upload, json: json) }
     try prepared.requireCandidates()
     let record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
-    if detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
+    if options.detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
     guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
-    try installation.keep(record, spec: spec.spec)
-    if detach { return try detached(record, installation) }
-    try await drive(record, installation, cloud, signals)
+    try installation.keep(record, source)
+    if options.detach { return try detached(record, installation) }
+    try await drive(record, installation, cloud)
   }
 
-  private func drive(
-    _ record: JobRecord, _ installation: Installation, _ cloud: Cloud, _ signals: SignalInbox
-  ) async throws {
+  private func drive(_ record: JobRecord, _ installation: Installation, _ cloud: Cloud) async throws {
     if json { signals.open(leavingBehind: record) } else { signals.open(leavingBehind: record, in: installation) }
     let form = json ? Console.Form.json : .text
     tellID(of: record)
@@ -106,7 +123,9 @@ struct SubmitCommand: AsyncParsableCommand {
 
   /// Asks on a terminal only (rulings 19).
   private func confirm(_ prepared: Prepared, _ upload: UploadTree) -> Bool {
-    guard !yes, !json, !local, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return true }
+    guard !options.yes, !json, !options.local, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else {
+      return true
+    }
     let best = prepared.ranking.candidates[0]
     let ceiling = prepared.plan.costCeiling(over: prepared.ranking.candidates).map {
       "at most $\(Jobs.Money.formatUp($0))"
@@ -121,24 +140,23 @@ struct SubmitCommand: AsyncParsableCommand {
 extension JobPlan {
   /// What would be sent, checked as far as it can be without a machine.
   /// - Throws: ``Failure`` 64 for a source that cannot be sent.
-  func scan() throws -> UploadTree {
+  func scan(shown: String) throws -> UploadTree {
     do {
       return try UploadTree.scan(
         files.map { Upload.Source(source: $0.source, destination: $0.destination, exclude: $0.exclude) })
     } catch {
-      throw Failure(status: .usage, message: "\(file): files: \(error.message)")
+      throw Failure(status: .usage, message: "\(shown): files: \(error.message)")
     }
   }
 }
 
 extension Installation {
-  /// Makes the job durable, with a copy of its spec beside its logs.
-  func keep(_ record: JobRecord, spec: String) throws {
+  /// Makes the job durable, with its job file beside its logs.
+  func keep(_ record: JobRecord, _ source: SpecSource) throws {
     try makeFolder(of: record.id)
-    if let bytes = FileManager.default.contents(atPath: spec) {
-      _ = FileManager.default.createFile(
-        atPath: folder(of: record.id) + "/spec.json", contents: bytes, attributes: [.posixPermissions: 0o600])
-    }
+    let name = SpecNode.isYAML(source.path) ? "spec.yaml" : "spec.json"
+    _ = FileManager.default.createFile(
+      atPath: folder(of: record.id) + "/" + name, contents: Data(source.bytes), attributes: [.posixPermissions: 0o600])
     do { try store.insert(record) } catch {
       throw Failure(status: .failed, message: "\(error)", next: "nothing was created")
     }
