@@ -38,9 +38,12 @@ final class Console: Narrator {
   private let voice = DispatchQueue(label: "console")
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private let progressLine = Mutex(ProgressLine())
+  /// Is told what a process that leaves now would leave behind.
+  private let parting: @Sendable (Parting) -> Void
 
-  init(_ form: Form, folder: String) {
+  init(_ form: Form, folder: String, parting: @escaping @Sendable (Parting) -> Void = { _ in }) {
     self.form = form
+    self.parting = parting
     let sink: LogPrinter.Sink =
       switch form {
       case .text: .descriptors
@@ -54,15 +57,28 @@ final class Console: Narrator {
     switch notice {
     case .logGrew(_, let attempt, let node, let growth):
       printer.grew(LogPrinter.LogFile(attempt: attempt, node: node, stream: growth.stream))
-    case .moved(let record, let event, let now): moved(record, event, now)
+    case .moved(let record, let event, let now):
+      parting(.middle(record))
+      moved(record, event, now)
     case .warning(let job, let text): warn(text, job)
     case .progress(_, let verb, _, let progress): show(progress, verb)
     }
   }
 
-  /// Everything that the job wrote has been handed to its readers.
-  func finish(_ record: JobRecord) async {
-    await printer.finish(LogFiles.of(record))
+  /// Says how it ended, after everything that the job wrote, and hands all of it to the readers.
+  ///
+  /// - Parameter patience: how long a reader is waited for that does not read; nil: for ever.
+  func finish(_ verdict: Verdict, at now: Moment, within patience: Duration?) async {
+    let isHeard = OneShot()
+    if let patience {
+      DispatchQueue.global().asyncAfter(deadline: .now() + patience.seconds) { isHeard.fire() }
+    }
+    printer.finish(LogFiles.of(verdict.record)) { [self] in
+      emitEnd(verdict, at: now)
+      if verdict.outcome == nil { say(StillBilling.sentence(verdict.record, at: now)) }
+      speak { isHeard.fire() }
+    }
+    await isHeard.wait()
   }
 
   /// Everything that was told has been handed to its readers.
@@ -147,7 +163,7 @@ extension Console {
   }
 
   /// The last event: it says whose the exit code is.
-  func emitEnd(_ verdict: Verdict, at now: Moment) {
+  private func emitEnd(_ verdict: Verdict, at now: Moment) {
     guard case .json = form else { return }
     emit(
       .object(of: [

@@ -20,8 +20,8 @@ struct Fcrun: AsyncParsableCommand {
   )
 
   static func main() async {
-    StandardStream.requireAll()
     do {
+      try StandardStream.requireAll()
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
         try await command.run()

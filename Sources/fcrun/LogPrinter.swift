@@ -56,8 +56,13 @@ final class LogPrinter: Sendable {
 
   /// Waits until everything that is in `files` has been printed.
   func finish(_ files: [LogFile]) async {
+    await withCheckedContinuation { continuation in finish(files) { continuation.resume() } }
+  }
+
+  /// Calls `then` when everything that is in `files` has been printed.
+  func finish(_ files: [LogFile], then: @escaping @Sendable () -> Void) {
     for file in files { grew(file) }
-    await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
+    queue.async(execute: then)
   }
 
   /// Begins at the last `lines` lines of each file.

@@ -108,6 +108,7 @@ struct SimulatedHosts: Hosts {
 
   private func start(_ launch: Launch, at place: RunPlace, on host: SimulatedHost, _ machine: SimMachine) {
     guard host.uploaded.contains(launch.control), host.runs[launch.control] == nil else { return }
+    kernel.checkStart(in: place.attempt)
     kernel.witness.starts[place, default: 0] += 1
     process.note("the command starts on \(machine.id), node \(place.node) of attempt \(place.attempt)")
     host.runs[launch.control] = run(launch, at: place, on: machine)

@@ -23,7 +23,7 @@ struct LocalCloudTests {
           "echo run >> '\(bench.counter)'; i=1; while [ $i -le 30 ]; do echo $i; sleep 0.1; i=$((i+1)); done; exit 3"
       ])
       let submit = try bench.start("submit", "--local", spec, env: Self.quick)
-      try await eventually("the job has written", within: 30, else: { submit.err }) {
+      try await eventually("the job has written", else: { submit.err }) {
         submit.stdout.isEmpty ? nil : true
       }
       await submit.destroy()
@@ -85,7 +85,7 @@ struct LocalCloudTests {
     ])
     let short = try bench.spec(["command": "true"], named: "short.json")
     let submit = try bench.start("submit", long, env: at(first))
-    try await eventually("the job has begun", within: 30, else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
+    try await eventually("the job has begun", else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
     let other = try await bench.fcrun("submit", short, env: at(second))
     #expect(other.code == 0, "\(other.err)")
     try Data().write(to: URL(filePath: bench.folder + "/go"))

@@ -54,7 +54,7 @@ struct ResumeCommand: AsyncParsableCommand {
   private func one(_ record: JobRecord, _ installation: Installation) async throws {
     if record.isFinished { await leave(record, installation) }
     let signals = SignalInbox()
-    signals.open(leavingBehind: record.id)
+    signals.open(leavingBehind: record)
     let cloud = try await Cloud.of(record, home: installation.home)
     var drive = Drive(installation: installation, form: unheard ? .told : json ? .json : .text)
     drive.takesOver = takeOver
@@ -73,12 +73,13 @@ struct ResumeCommand: AsyncParsableCommand {
 
   /// One after the other would let the last one bill until the first is done: all at once.
   private func everything(_ installation: Installation) async throws {
+    installation.warnAboutUnknownFolders()
     let jobs = try installation.store.jobs(unfinishedOnly: true)
       .filter { !$0.isFinished && !installation.isDriven($0.id) }
     let codes = await withTaskGroup(of: Int32.self) { group in
       for record in jobs {
         let signals = SignalInbox()
-        signals.open(leavingBehind: record.id)
+        signals.open(leavingBehind: record)
         group.addTask { await Self.quietly(record, installation, signals) }
       }
       return await group.reduce(into: []) { $0.append($1) }

@@ -87,7 +87,7 @@ struct CancelCommand: AsyncParsableCommand {
   /// Nobody drives it: this process does, on the same path as every other.
   private func cancelHere(_ record: JobRecord, _ installation: Installation) async throws -> JobRecord {
     let signals = SignalInbox()
-    signals.open(leavingBehind: record.id)
+    signals.open(leavingBehind: record)
     let cloud = try await Cloud.of(record, home: installation.home)
     return try await Drive(installation: installation, form: .quiet, cancels: true)
       .run(record.id, on: cloud, signals: signals).record

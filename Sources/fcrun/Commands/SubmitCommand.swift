@@ -90,7 +90,7 @@ struct Submission {
   }
 
   private func drive(_ record: JobRecord, _ installation: Installation, _ cloud: Cloud) async throws {
-    signals.open(leavingBehind: record.id)
+    signals.open(leavingBehind: record)
     let form = json ? Console.Form.json : .text
     tellID(of: record)
     let verdict = try await Drive(installation: installation, form: form).run(record.id, on: cloud, signals: signals)

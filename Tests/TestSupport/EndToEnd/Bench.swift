@@ -227,7 +227,7 @@ package final class Bench: Sendable {
   }
 
   /// Waits until the newest job is in one of these states.
-  package func reaches(_ states: Set<String>, within seconds: Double = 20) async throws {
+  package func reaches(_ states: Set<String>, within seconds: Double = 60) async throws {
     try await eventually("the job is \(states)", within: seconds) {
       states.contains(try await fcrun("ps", "-a", "--json").json["data"][0]["state"].text ?? "") ? true : nil
     }
