@@ -252,7 +252,7 @@ extension SignalInbox {
   func open(leavingBehind record: JobRecord, in installation: Installation) {
     if StopOrDetach.isPossible(for: record) {
       let question = StopOrDetach(job: record.id, installation: installation)
-      consider { question.tells(of: $0) }
+      consider { question.tells(of: $0, unless: $1) }
     }
     open(leavingBehind: record)
   }

@@ -50,12 +50,12 @@ struct StopOrDetach: Sendable {
   }
 
   /// - Returns: whether the driver is to be told of the signal. Does not return when the job was handed over.
-  func tells(of signal: Signal) -> Bool {
+  func tells(of signal: Signal, unless isAgain: () -> Bool) -> Bool {
     guard signal == .interrupt, tcgetpgrp(STDIN_FILENO) == getpgrp() else { return true }
     say("\nfcrun: stop the job and give its machine back, or detach and let it run? [S/d] ")
-    let answer = KeyPress.wait(for: Self.patience)
+    let answer = KeyPress.wait(for: Self.patience, unless: isAgain)
     guard let answer, "dD".utf8.contains(answer) else {
-      say(answer == nil ? "\nfcrun: no answer: stop\n" : "\n")
+      say(answer == nil ? "\nfcrun: stop\n" : "\n")
       return true
     }
     say("\n")
@@ -97,7 +97,7 @@ enum KeyPress {
   private static let saved = Mutex<termios?>(nil)
 
   /// nil when none was pressed in time.
-  static func wait(for patience: Duration) -> UInt8? {
+  static func wait(for patience: Duration, unless isAnswered: () -> Bool) -> UInt8? {
     var mode = termios()
     guard tcgetattr(STDIN_FILENO, &mode) == 0 else { return nil }
     saved.withLock { $0 = mode }
@@ -105,8 +105,10 @@ enum KeyPress {
     mode.c_lflag &= ~tcflag_t(ICANON)
     tcsetattr(STDIN_FILENO, TCSANOW, &mode)
     defer { restore() }
+    let end = ContinuousClock.now + patience
     var wish = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
-    guard poll(&wish, 1, Int32(patience.milliseconds)) == 1 else { return nil }
+    // A signal on another thread does not interrupt poll(2) here.
+    while poll(&wish, 1, 30) == 0 { if isAnswered() || ContinuousClock.now >= end { return nil } }
     var byte: UInt8 = 0
     return read(STDIN_FILENO, &byte, 1) == 1 ? byte : nil
   }

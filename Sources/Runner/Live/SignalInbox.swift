@@ -20,7 +20,9 @@ package final class SignalInbox: Sendable {
     var sources: [any DispatchSourceSignal] = []
     var leave: (@Sendable (Signal) -> Never)?
     var leavesAtFirst = false
-    var consider: (@Sendable (Signal) -> Bool)?
+    var consider: (@Sendable (Signal, @Sendable () -> Bool) -> Bool)?
+    var isConsidering = false
+    var isAgain = false
   }
   // DispatchSourceSignal is not Sendable: the sources are only kept alive here, and touched by nobody.
   private let box = Mutex(Unchecked(Box()))
@@ -40,7 +42,9 @@ package final class SignalInbox: Sendable {
   }
 
   /// Asked about the first signal, on a thread of its own: where the answer is false nobody is told of it.
-  package func consider(by consider: @escaping @Sendable (Signal) -> Bool) {
+  ///
+  /// A signal that comes meanwhile is an answer, too: `isAgain` is true then, and that one does not leave at once.
+  package func consider(by consider: @escaping @Sendable (Signal, _ isAgain: @Sendable () -> Bool) -> Bool) {
     box.withLock { $0.value.consider = consider }
   }
 
@@ -96,17 +100,32 @@ package final class SignalInbox: Sendable {
   private func took(_ signal: Signal) {
     let age = box.withLock { $0.value.firstAt.map { .now - $0 } }
     if let age, age < Self.echo { return }
+    if answers() { return }
     let (leave, leavesAtFirst) = box.withLock { ($0.value.leave, $0.value.leavesAtFirst) }
     if let leave, age != nil || leavesAtFirst { leave(signal) }
     let consider = box.withLock { box in
       box.value.first = box.value.first ?? signal
       box.value.firstAt = box.value.firstAt ?? .now
       defer { box.value.consider = nil }
+      box.value.isConsidering = box.value.consider != nil
       return box.value.consider
     }
     guard let consider else { return deliver(signal) }
     // The handler of a second signal must not wait for the answer.
-    DispatchQueue(label: "first signal").async { [self] in if consider(signal) { deliver(signal) } }
+    DispatchQueue(label: "first signal").async { [self] in
+      let isTold = consider(signal) { [self] in box.withLock { $0.value.isAgain } }
+      box.withLock { $0.value.isConsidering = false }
+      if isTold { deliver(signal) }
+    }
+  }
+
+  /// Whether this signal answers a question about the first one.
+  private func answers() -> Bool {
+    box.withLock { box in
+      guard box.value.isConsidering else { return false }
+      (box.value.isAgain, box.value.firstAt) = (true, .now)
+      return true
+    }
   }
 
   private func deliver(_ signal: Signal) {
