@@ -41,16 +41,24 @@ final class Console: Narrator {
   /// Is told what a process that leaves now would leave behind.
   private let parting: @Sendable (Parting) -> Void
 
-  init(_ form: Form, folder: String, parting: @escaping @Sendable (Parting) -> Void = { _ in }) {
+  /// - Parameter printer: goes on where it stopped, instead of a new one.
+  init(
+    _ form: Form, folder: String, printer: LogPrinter? = nil, parting: @escaping @Sendable (Parting) -> Void = { _ in }
+  ) {
     self.form = form
     self.parting = parting
+    self.printer = printer ?? Self.printer(form, folder)
+  }
+
+  /// What prints a job's output in this form.
+  static func printer(_ form: Form, _ folder: String) -> LogPrinter {
     let sink: LogPrinter.Sink =
       switch form {
       case .text: .descriptors
       case .told, .quiet: .nowhere
       case .json: .lines { file, bytes in Console.emit(Self.event(output: bytes, of: file)) }
       }
-    printer = LogPrinter(folder: folder, to: sink)
+    return LogPrinter(folder: folder, to: sink)
   }
 
   func tell(_ notice: Notice) {
@@ -76,6 +84,7 @@ final class Console: Narrator {
     printer.finish(LogFiles.of(verdict.record)) { [self] in
       emitEnd(verdict, at: now)
       if verdict.outcome == nil { say(StillBilling.sentence(verdict.record, at: now)) }
+      annotate(verdict)
       speak { isHeard.fire() }
     }
     await isHeard.wait()
@@ -99,6 +108,9 @@ final class Console: Narrator {
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
       emit(Self.event(state: record, now))
     case .text, .told:
+      if case .text = form, case .creating = record.state.phase {
+        speak { WorkflowCommands.ofThisProcess?.group("fcrun: a machine for \(record.name) (\(record.id))") }
+      }
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
       if let line = Narration.line(record, event, at: now) { say(line) }
     }
@@ -110,6 +122,9 @@ final class Console: Narrator {
     }
     say("warning: \(text)")
   }
+
+  /// The line of a transfer that is over goes.
+  func clear() { speak { [self] in clearProgress() } }
 
   func say(_ text: String) {
     speak { [self] in
@@ -163,6 +178,13 @@ extension Console {
   }
 
   /// The last event: it says whose the exit code is.
+  /// For whoever looks at a run of a CI system and not at its log.
+  private func annotate(_ verdict: Verdict) {
+    guard case .text = form, verdict.exitCode != 0, let commands = WorkflowCommands.ofThisProcess else { return }
+    let what = verdict.outcome?.sentence ?? "the release is not proved, a machine may still be billing"
+    speak { commands.annotate("\(verdict.record.name): \(what) (exit code \(verdict.exitCode))") }
+  }
+
   private func emitEnd(_ verdict: Verdict, at now: Moment) {
     guard case .json = form else { return }
     emit(
@@ -285,5 +307,24 @@ enum Narration {
 enum Time {
   static func text(_ moment: Moment) -> String {
     Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000).formatted(.iso8601)
+  }
+
+  /// `10m` ago, or a point in time.
+  /// - Throws: ``Failure`` 64 that names the option.
+  static func parse(_ text: String, option: String) throws -> Moment {
+    let now = LiveClock().now()
+    if let seconds = Durations.parse(text) { return Moment(milliseconds: now.milliseconds - Int64(seconds) * 1000) }
+    guard let date = Timestamp.date(iso8601: text) else {
+      throw Failure(
+        status: .usage, message: "\(option) is \"\(text)\": expected a duration or a time",
+        next: "\(option) 10m, or \(option) \(self.text(now))")
+    }
+    return Moment(milliseconds: Int64((date.timeIntervalSince1970 * 1000).rounded()))
+  }
+
+  /// With milliseconds.
+  static func preciseText(_ moment: Moment) -> String {
+    Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000)
+      .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
   }
 }

@@ -19,6 +19,8 @@ struct Drive: Sendable {
   var cancels = false
   /// Ends the process that drives the job, if there is one.
   var takesOver = false
+  /// Has printed a part of the job's output already.
+  var printer: LogPrinter?
   /// Looks for late machines meanwhile; not for each of many jobs in one process.
   var watches = true
 
@@ -28,7 +30,8 @@ struct Drive: Sendable {
   /// - Throws: ``Failure`` when the job is driven by another process, or cannot be driven with this environment.
   func run(_ id: String, on cloud: Cloud, signals: SignalInbox) async throws -> Verdict {
     try refuseIfDriven(id)
-    let console = Console(form, folder: installation.folder(of: id), parting: { signals.part(with: $0) })
+    let console = Console(
+      form, folder: installation.folder(of: id), printer: printer, parting: { signals.part(with: $0) })
     // All that can be missing is asked for before an owner is ended: a job must not be left with nobody.
     let world = try await world(for: try known(id), cloud, console, signals)
     if takesOver { try endOwner(of: id) }
@@ -245,8 +248,18 @@ extension SignalInbox {
     open()
   }
 
+  /// The same, after the question whether to stop or to leave the job to a process of its own, where it can be asked.
+  func open(leavingBehind record: JobRecord, in installation: Installation) {
+    if StopOrDetach.isPossible(for: record) {
+      let question = StopOrDetach(job: record.id, installation: installation)
+      consider { question.tells(of: $0) }
+    }
+    open(leavingBehind: record)
+  }
+
   func part(with parting: Parting) {
     leave(atFirst: parting.isAtFirst) { _ in
+      KeyPress.restore()
       if let text = parting.text { StandardStream.writeIfHeard("\nfcrun: \(text)\n", to: STDERR_FILENO) }
       _exit(parting.code)
     }

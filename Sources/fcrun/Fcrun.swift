@@ -8,14 +8,37 @@ struct Fcrun: AsyncParsableCommand {
     abstract: "Runs jobs on rented GPU machines, and gives the machines back.",
     version: Version.text,
     subcommands: [
-      SubmitCommand.self, RunCommand.self, PlanCommand.self, ValidateCommand.self, InitCommand.self, SchemaCommand.self,
+      SubmitCommand.self,
+      RunCommand.self,
+      PlanCommand.self,
+      ValidateCommand.self,
+      InitCommand.self,
+      SchemaCommand.self,
       PsCommand.self,
       ShowCommand.self,
       LogsCommand.self,
-      AttachCommand.self, WaitCommand.self, CancelCommand.self, ResumeCommand.self, ReapCommand.self,
-      FetchCommand.self, SSHCommand.self, DoctorCommand.self, SimCommand.self, UICommand.self,
-      OfferingsCommand.self, VolumeOfferingsCommand.self, VolumesCommand.self, InstancesCommand.self,
-      KeysCommand.self, ModelsCommand.self,
+      TopCommand.self,
+      AttachCommand.self,
+      WaitCommand.self,
+      CancelCommand.self,
+      ResumeCommand.self,
+      ReapCommand.self,
+      FetchCommand.self,
+      CopyCommand.self,
+      SSHCommand.self,
+      PortCommand.self,
+      DoctorCommand.self,
+      CompletionCommand.self,
+      ManualCommand.self,
+      ParseCommand.self,
+      SimCommand.self,
+      UICommand.self,
+      OfferingsCommand.self,
+      VolumeOfferingsCommand.self,
+      VolumesCommand.self,
+      InstancesCommand.self,
+      KeysCommand.self,
+      ModelsCommand.self,
     ]
   )
 
@@ -28,6 +51,7 @@ struct Fcrun: AsyncParsableCommand {
       } else {
         try command.run()
       }
+      WorkflowCommands.ofThisProcess?.goOn()
     } catch {
       Report.exit(error)
     }

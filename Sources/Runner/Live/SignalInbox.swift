@@ -20,6 +20,7 @@ package final class SignalInbox: Sendable {
     var sources: [any DispatchSourceSignal] = []
     var leave: (@Sendable (Signal) -> Never)?
     var leavesAtFirst = false
+    var consider: (@Sendable (Signal) -> Bool)?
   }
   // DispatchSourceSignal is not Sendable: the sources are only kept alive here, and touched by nobody.
   private let box = Mutex(Unchecked(Box()))
@@ -36,6 +37,11 @@ package final class SignalInbox: Sendable {
   /// - Parameter atFirst: the first signal does it, too: there is no work left that it could end.
   package func leave(atFirst: Bool = false, by leave: @escaping @Sendable (Signal) -> Never) {
     box.withLock { ($0.value.leave, $0.value.leavesAtFirst) = (leave, atFirst) }
+  }
+
+  /// Asked about the first signal, on a thread of its own: where the answer is false nobody is told of it.
+  package func consider(by consider: @escaping @Sendable (Signal) -> Bool) {
+    box.withLock { $0.value.consider = consider }
   }
 
   /// Takes over SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE.
@@ -92,9 +98,19 @@ package final class SignalInbox: Sendable {
     if let age, age < Self.echo { return }
     let (leave, leavesAtFirst) = box.withLock { ($0.value.leave, $0.value.leavesAtFirst) }
     if let leave, age != nil || leavesAtFirst { leave(signal) }
-    let waiter = box.withLock { box in
+    let consider = box.withLock { box in
       box.value.first = box.value.first ?? signal
       box.value.firstAt = box.value.firstAt ?? .now
+      defer { box.value.consider = nil }
+      return box.value.consider
+    }
+    guard let consider else { return deliver(signal) }
+    // The handler of a second signal must not wait for the answer.
+    DispatchQueue(label: "first signal").async { [self] in if consider(signal) { deliver(signal) } }
+  }
+
+  private func deliver(_ signal: Signal) {
+    let waiter = box.withLock { box in
       if box.value.waiter == nil { box.value.pending = signal }
       defer { box.value.waiter = nil }
       return box.value.waiter

@@ -90,20 +90,15 @@ struct Submission {
   }
 
   private func drive(_ record: JobRecord, _ installation: Installation, _ cloud: Cloud) async throws {
-    signals.open(leavingBehind: record)
+    if json { signals.open(leavingBehind: record) } else { signals.open(leavingBehind: record, in: installation) }
     let form = json ? Console.Form.json : .text
     tellID(of: record)
     let verdict = try await Drive(installation: installation, form: form).run(record.id, on: cloud, signals: signals)
     StandardStream.leave(verdict.exitCode)
   }
 
-  /// A detached driver is `fcrun resume ID` in a session of its own (rulings 11).
   private func detached(_ record: JobRecord, _ installation: Installation) throws {
-    var spawn = Spawn(Executable.own, ["resume", record.id, "--unheard"])
-    spawn.isDetached = true
-    let log = installation.folder(of: record.id) + "/driver.log"
-    (spawn.stdout, spawn.stderr) = (.null, .appended(to: log))
-    _ = try spawn.start()
+    _ = try DetachedDriver.start(record.id, installation)
     waitForDriver(of: record.id, installation)
     if json { tellID(of: record) } else { try Output.print(record.id + "\n") }
   }
@@ -117,7 +112,10 @@ struct Submission {
   private func tellID(of record: JobRecord) {
     if json {
       Console.emit(
-        .object(of: [("event", .string("submitted")), ("job", .string(record.id)), ("name", .string(record.name))]))
+        .object(of: [
+          ("event", .string("submitted")), ("version", .integer(Output.version)), ("job", .string(record.id)),
+          ("name", .string(record.name)),
+        ]))
     } else {
       _ = StandardStream.write("fcrun: job \(record.id) (\(record.name))\n", to: STDERR_FILENO)
     }
