@@ -146,6 +146,9 @@ let package = Package(
     ),
     .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "TestSupport", "fcrun"], swiftSettings: strict),
     .testTarget(
-      name: "fcrunTests", dependencies: ["Kills", "TestSupport", "fcrun", "fcrun-ssh"], swiftSettings: strict),
+      name: "fcrunTests",
+      dependencies: ["Kills", "TestSupport", "fcrun", "fcrun-ssh", .product(name: "Yams", package: "Yams")],
+      swiftSettings: strict
+    ),
   ]
 )

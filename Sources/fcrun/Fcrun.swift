@@ -45,7 +45,7 @@ struct Fcrun: AsyncParsableCommand {
   static func main() async {
     do {
       try StandardStream.requireAll()
-      var command = try parseAsRoot()
+      var command = try await asyncParseAsRoot()
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {

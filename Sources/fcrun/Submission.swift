@@ -21,7 +21,7 @@ import Store
 
 /// The job file and what the command line lays over it.
 struct SpecOptions: ParsableArguments {
-  @Argument(help: "The job file, JSON or YAML.")
+  @Argument(help: "The job file, JSON or YAML.", completion: Completions.specs)
   var spec: String
 
   @OptionGroup var layers: LayerOptions

@@ -176,6 +176,9 @@ extension Block {
 
   /// With what every job needs, where only some fields are shown.
   fileprivate var job: String {
+    if language == "yaml" {
+      return text.contains("resources:") ? text : text + "resources: {max_hourly_price: \"9.00\"}\n"
+    }
     guard text.hasPrefix("\"") else { return text }
     let command = text.contains("\"command\":") ? "" : "\"command\": \"true\", "
     let resources = text.contains("\"resources\":") ? "" : "\"resources\": {\"max_hourly_price\": \"9.00\"}, "

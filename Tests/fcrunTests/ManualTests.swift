@@ -54,18 +54,55 @@ struct ManualTests {
     }
   }
 
-  @Test("bash completes commands and options")
+  /// What bash offers for the last of these words.
+  private func offers(_ bench: Bench, _ words: String...) async throws -> [Substring] {
+    let line = words.joined(separator: " ")
+    let ask = """
+      mkdir -p bin; ln -sf "$FCRUN" bin/fcrun; PATH=$PWD/bin:$PATH; . ./script
+      f=$(complete -p fcrun | sed "s/.*-F \\([^ ]*\\) .*/\\1/")
+      COMP_WORDS=(\(line)\(words.last == "" ? "''" : "")); COMP_CWORD=\(words.count - 1)
+      COMP_LINE="\(line)"; COMP_POINT=\(line.count)
+      $f fcrun "\(words[words.count - 1])" "\(words[words.count - 2])"; printf '%s\\n' "${COMPREPLY[@]}"
+      """
+    try bench.write("ask", ask)
+    let asked = try await bench.shell("bash ./ask")
+    #expect(asked.code == 0, "\(asked.err)")
+    return asked.out.split(separator: "\n")
+  }
+
+  @Test("bash completes commands, options, templates and job files")
   func completesInBash() async throws {
     try await Bench.offline { bench in
       try bench.write("script", try await bench.fcrun("completion", "bash").out)
-      let ask = """
-        bash -c 'mkdir -p bin; ln -sf "$FCRUN" bin/fcrun; PATH=$PWD/bin:$PATH; . ./script
-          f=$(complete -p fcrun | sed "s/.*-F \\([^ ]*\\) .*/\\1/")
-          COMP_WORDS=(fcrun sub); COMP_CWORD=1; COMP_LINE="fcrun sub"; COMP_POINT=9; $f fcrun sub fcrun; echo "${COMPREPLY[@]}"; COMPREPLY=()
-          COMP_WORDS=(fcrun submit --de); COMP_CWORD=2; COMP_LINE="fcrun submit --de"; COMP_POINT=17; $f fcrun --de submit; echo "${COMPREPLY[@]}"'
-        """
-      let lines = try await bench.shell(ask).out.split(separator: "\n")
-      #expect(lines == ["submit", "--detach"])
+      try bench.write("train.yaml", "")
+      #expect(try await offers(bench, "fcrun", "sub") == ["submit"])
+      #expect(try await offers(bench, "fcrun", "submit", "--de") == ["--detach"])
+      #expect(try await offers(bench, "fcrun", "init", "--template", "torch") == ["torchrun"])
+      #expect(try await offers(bench, "fcrun", "submit", "tra") == ["train.yaml"])
+      // Nobody answers: nothing is offered, and nobody waits.
+      let asked = ContinuousClock.now
+      #expect(try await offers(bench, "fcrun", "offerings", "show", "spot") == [])
+      #expect(ContinuousClock.now - asked < .seconds(10))
+    }
+  }
+
+  @Test("bash completes ids and names of jobs, and ids of offerings", .enabled(if: Binaries.canBoot, "no sshd"))
+  func completesWhatThereIs() async throws {
+    try await Bench.run { bench in
+      try bench.write("script", try await bench.fcrun("completion", "bash").out)
+      let submitted = try await bench.fcrun("submit", try bench.spec(["command": "true", "name": "finetune"]))
+      #expect(submitted.code == 0, "\(submitted.err)")
+      let id = try await bench.job()
+      for command in ["show", "logs", "wait", "attach", "cancel", "resume", "ssh", "fetch", "port", "top", "reap"] {
+        #expect(try await offers(bench, "fcrun", command, String(id.dropLast(2))) == [Substring(id)], "\(command)")
+      }
+      #expect(try await offers(bench, "fcrun", "logs", "finet") == ["finetune"])
+      // A computer with much to do may need longer than somebody would wait.
+      let ids = try await eventually("an offering is offered") {
+        let ids = try await offers(bench, "fcrun", "offerings", "show", "spot_coff")
+        return ids.isEmpty ? nil : ids
+      }
+      #expect(ids.allSatisfy { $0.hasPrefix("spot_coff") }, "\(ids)")
     }
   }
 

@@ -69,14 +69,15 @@ struct LongState: Sendable, CustomTestStringConvertible {
 
 extension Bench {
   /// Submits a job and waits until it is in the state.
-  func submit(until state: LongState) async throws -> ChildProcess {
+  func submit(
+    until state: LongState, by start: (Bench) throws -> ChildProcess = { try $0.start("submit", "job.json") }
+  ) async throws -> ChildProcess {
     try write("payload", "content")
-    let submit = try start(
-      "submit",
-      try spec([
-        "command": state.command, "files": ["payload"], "outputs": ["kept"],
-        "retry": ["on": ["boot_failed"], "attempts": 3],
-      ]))
+    try spec([
+      "command": state.command, "files": ["payload"], "outputs": ["kept"],
+      "retry": ["on": ["boot_failed"], "attempts": 3],
+    ])
+    let submit = try start(self)
     if let pattern = state.hangsAt {
       try await disturbMachine("case \"$SSH_ORIGINAL_COMMAND\" in *'\(pattern)'*) sleep 30 ;; esac")
     }
@@ -84,7 +85,7 @@ extension Bench {
       try await eventually("the job has written", else: { submit.err }) {
         submit.stdout.isEmpty ? nil : true
       }
-      if state.isCancelled { _ = try start("cancel", try await job()) }
+      if state.isCancelled { _ = try self.start("cancel", try await job()) }
       try await reaches([state.word])
       return submit
     }
@@ -154,49 +155,24 @@ struct SignalMatrixTests {
 
   // MARK: What CI systems do
 
-  /// Seconds before each signal; the last one is SIGKILL of everything.
-  struct Canceller: Sendable, CustomTestStringConvertible {
-    var name: String
-    var steps: [(signal: Int32, after: Double)]
-    var testDescription: String { name }
-  }
-
-  // docs.github.com, workflow cancellation reference; buildkite.com, agent lifecycle.
-  static let cancellers = [
-    Canceller(name: "GitHub Actions", steps: [(SIGINT, 0), (SIGTERM, 7.5), (SIGKILL, 2.5)]),
-    Canceller(name: "Buildkite", steps: [(SIGTERM, 0), (SIGKILL, 10)]),
-  ]
-
   static let cancelled = LongState.all.filter { ["creating", "booting", "running", "releasing"].contains($0.word) }
 
   @Test(
-    "A CI system's cancellation leaves a machine that is gone or reported", .faults(106), arguments: cancellers,
-    cancelled)
-  func cancelledByCI(_ canceller: Canceller, _ state: LongState) async throws {
+    "A CI system's cancellation of the step of docs/ci.md leaves a machine that is gone or reported", .faults(106),
+    arguments: CISystem.all, cancelled)
+  func cancelledByCI(_ system: CISystem, _ state: LongState) async throws {
     try await onABench(state) { bench in
-      let submit = try await bench.submit(until: state)
-      let ended = try await cancel(submit, canceller)
+      let step = try await bench.submit(until: state, by: system.start)
+      let start = ContinuousClock.now
+      try await system.cancel(step)
+      let ended = try await step.end()
+      #expect(ContinuousClock.now - start < .seconds(12))
       let live = try bench.cloud.ledger().live
       #expect(state.isRefused || live == 0)
       let job = try await bench.job()
       #expect(live == 0 || ended.err.contains("fcrun resume \(job)"), "\(ended.err)")
-      #expect(ended.code == (state.isRefused ? 75 : 128 + canceller.steps[0].signal), "\(ended.err)")
+      let isTold = state.isRefused && system.becomesFcrun
+      #expect(ended.code == (isTold ? 75 : 128 + system.signals[0].signal), "\(ended.err)")
     }
-  }
-
-  private func cancel(_ submit: ChildProcess, _ canceller: Canceller) async throws -> Ended {
-    let start = ContinuousClock.now
-    for step in canceller.steps {
-      // The runner's own clock: it does not look whether we are done.
-      let due = step.after
-      if due > 0 { _ = try? await submit.end(within: due) }
-      if step.signal == SIGKILL {
-        await submit.destroy()
-      } else {
-        submit.signal(step.signal)
-      }
-    }
-    #expect(ContinuousClock.now - start < .seconds(12))
-    return try await submit.end()
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ForwardCompute
 import Store
 
 /// `fcrun completion`: what a shell needs to complete commands, options and job ids.
@@ -35,6 +36,25 @@ enum Completions {
   static let jobs = CompletionKind.custom { _, _, _ in
     guard let jobs = try? Installation.open().store.jobs(unfinishedOnly: false, limit: 100) else { return [] }
     return jobs.map(\.id) + Set(jobs.map(\.name)).sorted()
+  }
+
+  /// Names of templates.
+  static let templates = CompletionKind.custom { _, _, _ in EmbeddedTemplates.all.map(\.name) }
+
+  /// Ids of offerings, asked from the API; nothing where it does not answer while somebody would still wait.
+  static let offerings = CompletionKind.custom { _, _, _ async in
+    await withTaskGroup(of: [String].self) { group in
+      group.addTask {
+        let listing = try? await Listing<ComputeOffering>.of(.computeOfferings)
+        return listing?.elements.compactMap { $0.object?.id } ?? []
+      }
+      group.addTask {
+        try? await Task.sleep(for: .seconds(1))
+        return []
+      }
+      defer { group.cancelAll() }
+      return await group.next() ?? []
+    }
   }
 
   /// Job files.

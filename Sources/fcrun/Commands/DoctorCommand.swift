@@ -20,7 +20,11 @@ import Store
 /// `fcrun doctor`: would a submit work here?
 struct DoctorCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "doctor", abstract: "Check API, key, SSH worker, clock, disk and state folder.")
+    commandName: "doctor", abstract: "Check API, key, SSH worker, clock, disk and state folder.",
+    discussion: """
+        fcrun doctor
+        fcrun doctor --json
+      """)
 
   @OptionGroup var output: OutputOptions
 

@@ -22,9 +22,15 @@ import Store
 struct ResumeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "resume", abstract: "Drive a job on after a crash, a reboot or an unproved release.",
-    discussion: "With one job its output is printed from where printing stopped; with --all only what happens.")
+    discussion: """
+      With one job its output is printed from where printing stopped; with --all only what happens.
 
-  @Argument(help: "Id, the beginning of one, or a name.")
+        fcrun resume --all
+        fcrun resume train
+        fcrun resume train --take-over         the process that drives it hangs
+      """)
+
+  @Argument(help: "Id, the beginning of one, or a name.", completion: Completions.jobs)
   var job: String?
 
   @Flag(help: "Every job that is not finished and that nobody drives.")
@@ -135,9 +141,13 @@ struct ResumeCommand: AsyncParsableCommand {
 struct AttachCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "attach", abstract: "Follow a job to its end and exit with its code; drives it if nobody does.",
-    discussion: "Ctrl-C leaves the job running where another process drives it.")
+    discussion: """
+      Ctrl-C leaves the job running where another process drives it.
 
-  @Argument(help: "Id, the beginning of one, or a name.")
+        fcrun attach train
+      """)
+
+  @Argument(help: "Id, the beginning of one, or a name.", completion: Completions.jobs)
   var job: String
 
   @Flag(help: "Print NDJSON events on stdout: the job's output from its beginning, and last how it ended.")
@@ -163,9 +173,13 @@ struct AttachCommand: AsyncParsableCommand {
 /// `fcrun wait`: until jobs are finished.
 struct WaitCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "wait", abstract: "Wait for jobs; exits with the job's code, with several 0 only if all succeeded.")
+    commandName: "wait", abstract: "Wait for jobs; exits with the job's code, with several 0 only if all succeeded.",
+    discussion: """
+        fcrun wait train
+        fcrun wait $(fcrun ps -q)
+      """)
 
-  @Argument(help: "Ids, beginnings of ids, or names.")
+  @Argument(help: "Ids, beginnings of ids, or names.", completion: Completions.jobs)
   var jobs: [String]
 
   @OptionGroup var output: OutputOptions
@@ -192,9 +206,12 @@ struct WaitCommand: AsyncParsableCommand {
 /// `fcrun fetch`: outputs again, while the machine lives.
 struct FetchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "fetch", abstract: "Fetch a job's outputs now, while its machine lives.")
+    commandName: "fetch", abstract: "Fetch a job's outputs now, while its machine lives.",
+    discussion: """
+        fcrun fetch train
+      """)
 
-  @Argument(help: "Id, the beginning of one, or a name.")
+  @Argument(help: "Id, the beginning of one, or a name.", completion: Completions.jobs)
   var job: String
 
   @OptionGroup var output: OutputOptions
@@ -235,9 +252,14 @@ struct FetchCommand: AsyncParsableCommand {
 /// `fcrun ssh`: a shell on the job's machine.
 struct SSHCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ssh", abstract: "Open a shell, or run a command, on a job's machine with the system's ssh.")
+    commandName: "ssh", abstract: "Open a shell, or run a command, on a job's machine with the system's ssh.",
+    discussion: """
+        fcrun ssh train
+        fcrun ssh train -- nvidia-smi
+        fcrun ssh train --node 1 -- 'tail -f /var/log/syslog'
+      """)
 
-  @Argument(help: "Id, the beginning of one, or a name.")
+  @Argument(help: "Id, the beginning of one, or a name.", completion: Completions.jobs)
   var job: String
 
   @Option(help: "Rank of the node.")

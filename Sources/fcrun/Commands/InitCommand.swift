@@ -46,7 +46,9 @@ struct InitCommand: ParsableCommand {
 
   private static let first = "training"
 
-  @Option(help: ArgumentHelp("Which one; training when it is left out.", valueName: "NAME"))
+  @Option(
+    help: ArgumentHelp("Which one; training when it is left out.", valueName: "NAME"),
+    completion: Completions.templates)
   var template: String?
 
   @Flag(help: "List the templates.")
@@ -54,7 +56,8 @@ struct InitCommand: ParsableCommand {
 
   @OptionGroup var output: OutputOptions
 
-  @Argument(help: "The folder to write into; made when it is missing. This one when it is left out.")
+  @Argument(
+    help: "The folder to write into; made when it is missing. This one when it is left out.", completion: .directory)
   var folder = "."
 
   func run() throws {

@@ -14,7 +14,13 @@ import Store
 /// `fcrun ps`: the jobs of this installation.
 struct PsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ps", abstract: "List the jobs that are not finished, newest first.")
+    commandName: "ps", abstract: "List the jobs that are not finished, newest first.",
+    discussion: """
+        fcrun ps
+        fcrun ps -a -n 20
+        fcrun ps --state running,booting --json
+        fcrun ps -aq --since '2h ago'
+      """)
 
   @Flag(name: .shortAndLong, help: "Finished ones too.")
   var all = false
@@ -87,9 +93,13 @@ struct PsCommand: AsyncParsableCommand {
 /// `fcrun show JOB`: everything that is known of one job.
 struct ShowCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "show", abstract: "Show a job: state, attempts, costs and its journal.")
+    commandName: "show", abstract: "Show a job: state, attempts, costs and its journal.",
+    discussion: """
+        fcrun show train
+        fcrun show train --json | jq .timeline
+      """)
 
-  @Argument(help: "Id, the beginning of one, or a name.")
+  @Argument(help: "Id, the beginning of one, or a name.", completion: Completions.jobs)
   var job: String
 
   @OptionGroup var output: OutputOptions
@@ -114,9 +124,13 @@ struct ShowCommand: AsyncParsableCommand {
 struct CancelCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cancel", abstract: "Stop a job, fetch its outputs, give its machine back.",
-    discussion: "Gives back a machine that was kept, too.")
+    discussion: """
+      Gives back a machine that was kept, too.
 
-  @Argument(help: "Id, the beginning of one, or a name.")
+        fcrun cancel train
+      """)
+
+  @Argument(help: "Id, the beginning of one, or a name.", completion: Completions.jobs)
   var job: String
 
   @OptionGroup var output: OutputOptions

@@ -23,7 +23,7 @@ struct LogsCommand: AsyncParsableCommand {
         fcrun logs train --stream stderr --attempt 2 --node 0 -n 50
       """)
 
-  @Argument(help: "Id, the beginning of one, or a name.")
+  @Argument(help: "Id, the beginning of one, or a name.", completion: Completions.jobs)
   var job: String
 
   @Flag(name: .shortAndLong, help: "Go on until the job is over.")

@@ -7,7 +7,12 @@ import Remote
 struct PlanCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan", abstract: "Show which offerings would do, in order, and what the run can cost.",
-    discussion: "Creates nothing; needs no API key unless the job names volumes.")
+    discussion: """
+      Creates nothing; needs no API key unless the job names volumes.
+
+        fcrun plan job.json
+        fcrun plan job.json --set resources.num_gpus=8 --json
+      """)
 
   @OptionGroup var spec: SpecOptions
   @OptionGroup var output: OutputOptions
@@ -33,7 +38,11 @@ struct PlanCommand: AsyncParsableCommand {
 /// `fcrun validate`: is the job file one? Without network.
 struct ValidateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "validate", abstract: "Check a job file without network; tells all errors at once.")
+    commandName: "validate", abstract: "Check a job file without network; tells all errors at once.",
+    discussion: """
+        fcrun validate job.json
+        fcrun validate job.yaml --env EPOCHS=3
+      """)
 
   @OptionGroup var spec: SpecOptions
   @OptionGroup var output: OutputOptions

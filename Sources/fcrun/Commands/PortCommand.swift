@@ -27,7 +27,7 @@ struct PortCommand: AsyncParsableCommand {
         fcrun port train 0:8888              any free port here
       """)
 
-  @Argument(help: "Id, the beginning of one, or a name.")
+  @Argument(help: "Id, the beginning of one, or a name.", completion: Completions.jobs)
   var job: String
 
   @Argument(help: ArgumentHelp("A port, or one here and one of the machine.", valueName: "[here:]there"))

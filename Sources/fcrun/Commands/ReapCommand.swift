@@ -19,7 +19,7 @@ struct ReapCommand: AsyncParsableCommand {
 
   enum Owner: String, ExpressibleByArgument { case me, any }
 
-  @Argument(help: "Instance ids, instance names or job ids.")
+  @Argument(help: "Instance ids, instance names or job ids.", completion: Completions.jobs)
   var named: [String] = []
 
   @Option(help: "me (this installation, or FCRUN_OWNER), or any.")

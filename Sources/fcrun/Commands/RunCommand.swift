@@ -85,7 +85,9 @@ struct MachineOptions: ParsableArguments {
   @Option(help: "Repeatable: any of these.")
   var provider: [String] = []
 
-  @Option(help: ArgumentHelp("Exactly this offering. Repeatable: any of these.", valueName: "ID"))
+  @Option(
+    help: ArgumentHelp("Exactly this offering. Repeatable: any of these.", valueName: "ID"),
+    completion: Completions.offerings)
   var offering: [String] = []
 
   @Option(help: ArgumentHelp("How many machines.", valueName: "N"))

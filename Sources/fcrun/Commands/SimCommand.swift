@@ -20,7 +20,10 @@ struct SimCommand: AsyncParsableCommand {
     abstract: "Run a simulated cloud on this computer.",
     discussion: """
       Prints the variables that point fcrun at it, then runs until it is interrupted.
-      Knobs make it unfriendly, for example: --knob preempt=true --knob list_lag_seconds=30
+      Knobs make it unfriendly.
+
+        fcrun sim
+        fcrun sim --boot-time 1..3 --knob preempt=true --knob list_lag_seconds=30
       """)
 
   @Option(help: "Port of 127.0.0.1; 0 takes any free one.")

@@ -29,7 +29,7 @@ struct TopCommand: AsyncParsableCommand {
         fcrun top train --json --count 0 --interval 10s | jq .gpus
       """)
 
-  @Argument(help: "Id, the beginning of one, or a name.")
+  @Argument(help: "Id, the beginning of one, or a name.", completion: Completions.jobs)
   var job: String
 
   @Option(help: ArgumentHelp("Between two samples.", valueName: "duration"))

@@ -32,7 +32,7 @@ struct OfferingsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Show one offering.", discussion: "  fcrun offerings show spot_coff_a100x100001")
 
-    @Argument(help: "The offering's id.") var id: String
+    @Argument(help: "The offering's id.", completion: Completions.offerings) var id: String
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
