@@ -81,6 +81,9 @@ final class Kernel: @unchecked Sendable {
   var isFriendly = false
   /// Lists leave out what lives, or a refusal hides what was made: two lists without the name are enough then (rulings 5).
   var listsLie = false
+  /// Reads say 404 for what lives, and lists leave it out: both together are a proof, and no client could know better
+  /// (docs/guarantees.md, "A cloud that lies for long").
+  var deceives = false
   /// A second process has begun while the first one still lived.
   var isTakenOver = false
   /// No process' clock differs from the truth.

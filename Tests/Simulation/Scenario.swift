@@ -22,6 +22,7 @@ package struct Scenario {
     let kinds = Set(script.ingredients.map(\.kind))
     kernel.isFriendly = kinds.isEmpty
     kernel.listsLie = !kinds.isDisjoint(with: ["list_drops", "list_empty", "failure_is_provider_error", "key_revoked"])
+    kernel.deceives = kinds.contains("reads_flicker") && !kinds.isDisjoint(with: ["list_drops", "list_empty"])
     addForeigners()
     for ingredient in script.ingredients { apply(ingredient.effect) }
   }

@@ -96,7 +96,7 @@ extension Kernel {
   /// What the record calls gone is not billed.
   private func checkReleased() {
     // A clock that leaps makes a machine of a minute one of years: a 404 counts at once then.
-    guard !disk.record.state.past.isEmpty, clocksAgree else { return }
+    guard !disk.record.state.past.isEmpty, clocksAgree, !deceives else { return }
     let released = Set(disk.record.state.past.flatMap(\.instanceIDs))
     for instance in cloud.living where released.contains(instance.id) && !cloud.returned.contains(instance.id) {
       violate("I3: the job says that \(instance.id) is gone, and it is billed")
