@@ -2,7 +2,7 @@
 # make test      install what is missing, then check the format, build everything and run every test
 # make torture SEEDS=1000000
 #                run the shipped driver in virtual time, one job with its faults for each seed
-# make mutants   let that catch 48 ways to write the protocol wrong
+# make mutants   let that catch 49 ways to write the protocol wrong
 # make torture-real N=1000
 #                kill, hurt and cut the release programs in N runs, and print what went wrong: nothing may
 # make build     build for development (debug) only

@@ -156,6 +156,12 @@ extension Attempt {
     }
   }
 
+  /// A machine that was not seen again since may have lost its address to another one of the same attempt.
+  var hasOwnAddresses: Bool {
+    let places = machines.compactMap(\.address).map { "\($0.host) \($0.port)" }
+    return Set(places).count == places.count
+  }
+
   /// Each machine is active, at an address of its own: where two have the same, one of them is another one's by now
   /// (reliability.md fault 58).
   func hasAddresses(_ observations: [Observation]) -> Bool {

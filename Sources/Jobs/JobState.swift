@@ -285,7 +285,8 @@ extension JobState {
       with(.releasing(attempt.taking(answers, at: now), outcome))
     case (.settling(let attempt), .listed(let listing)): listed(listing, in: attempt, at: now)
     case (.pricing(let attempt), .priced(let offering)): priced(offering, in: attempt, context: context)
-    case (.connecting(let attempt), .reached(let contacts)): with(.uploading(attempt.pinned(contacts)))
+    case (.connecting(let attempt), .reached(let contacts)):
+      attempt.hasOwnAddresses ? with(.uploading(attempt.pinned(contacts))) : self
     case (.uploading(let attempt), .uploaded): with(.launching(attempt.reachable))
     case (.launching(let attempt), .launched): with(.running(attempt.launched(at: now)))
     case (.running(let attempt), .ended(let ends)): ended(ends, in: attempt, context: context, at: now)

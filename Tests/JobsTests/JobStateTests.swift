@@ -171,6 +171,17 @@ import Testing
     #expect(next.attempt?.number == 3, "its name was never used")
   }
 
+  @Test(.faults(58)) func twoNodesAtOneAddressAreNotWorkedWith() throws {
+    let both = StateTable.attempt { attempt in
+      attempt.machines.append(attempt.machines[0])
+      for node in 0...1 { attempt.machines[node].address = Address(host: "198.18.0.9", port: 22, user: nil) }
+    }
+    let connecting = JobState(phase: .connecting(both))
+    let contacts = [Contact](repeating: Contact(hostKey: "k", user: "root"), count: 2)
+    let reached = try connecting.after(.reached(contacts), in: StateTable.context, at: StateTable.now)
+    #expect(reached == connecting, "one of them is another one's by now")
+  }
+
   @Test func aListWithoutAnythingOfOursChangesNothingBetweenTwoAttempts() throws {
     let dead = Listing.Listed(id: "i-9", name: StateTable.name, isDeleted: true)
     let other = Listing.Listed(id: "i-2", name: "somebody's", isDeleted: false)
