@@ -164,7 +164,10 @@ extension Kernel {
     }
     // Nobody looks for others under the names of a machine that is kept before the next start.
     let keeps = verdict.record.state.attempt != nil
-    for instance in livingOurs where !keeps && isFindable(instance) && !witness.told.contains(instance.id) {
+    // Between two attempts nothing is known to live, and nothing is waited for: what shows late then is the watch's.
+    let isBetween = verdict.record.state.past.last.map { verdict.signal != nil && $0.outcome != outcome } ?? false
+    for instance in livingOurs
+    where !keeps && !isBetween && isFindable(instance) && !witness.told.contains(instance.id) {
       violate("I2: left with \(verdict.exitCode) while \(instance.id) (\(instance.name)) lives, and could be known")
     }
     if verdict.exitCode == 75 { violate("I6: left with 75, and everything is proved") }
