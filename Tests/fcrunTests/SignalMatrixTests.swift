@@ -24,6 +24,8 @@ struct LongState: Sendable, CustomTestStringConvertible {
   var turns: String?
   /// After `line`, what the simulator must have been asked.
   var request: String?
+  /// Knobs that are turned once the state is met: slow answers would use up the ten seconds of the proof.
+  var eases: String?
   /// Seconds from the signal to DELETE; nil where no DELETE is to be seen after it.
   var deletesWithin: Double? = 1
   /// Somebody asks to cancel the job once it has written.
@@ -44,7 +46,9 @@ struct LongState: Sendable, CustomTestStringConvertible {
     // The machine is not in the list yet: it is deleted when it shows.
     LongState(
       word: "settling", knobs: ["create_reset=1", "list_lag_seconds=4"], line: "is not known", deletesWithin: 6),
-    LongState(word: "pricing", knobs: ["latency_seconds=1.2"], line: "asking for", request: "offerings/"),
+    LongState(
+      word: "pricing", knobs: ["latency_seconds=1.2"], line: "asking for", request: "offerings/",
+      eases: #"{"latency_seconds": 0.1}"#),
     LongState(word: "booting", bootTime: "60", line: "waiting for it to boot"),
     // The pause that a 429 asks for is not the DELETE's.
     LongState(
@@ -93,6 +97,7 @@ extension Bench {
     if let knobs = state.turns { try cloud.turn(knobs) }
     try await reaches([state.word])
     if let request = state.request { try await asked(request) }
+    if let eases = state.eases { try cloud.turn(eases) }
     return submit
   }
 
