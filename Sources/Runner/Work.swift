@@ -35,7 +35,10 @@ extension World {
     }
     let start = clock.now()
     let answers = await each(attempt.machines) { machine in
-      await askAgain(.launch(launchRequest(on: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
+      // Before anything runs: a folder that cannot be made now is tried for once more when the log is opened.
+      _ = logFolder(job.id, attempt.number, machine.node)
+      return await askAgain(
+        .launch(launchRequest(on: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
     }
     return answers.firstFailure.map { event(of: $0, since: start) } ?? answers.firstLoss ?? .launched
   }

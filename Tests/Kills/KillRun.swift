@@ -154,7 +154,7 @@ extension KillRun {
     let shown = try await bench.show()
     let code = shown["exit_code"].int.map { Int32($0) } ?? -1
     // A full disk here may cost the result, and is then said; it never makes a success.
-    let isRefused = allowsFailure && code == 125 && shown["outcome"].text == "failed"
+    let isRefused = allowsFailure && code == 125 && shown["outcome"].text == "error"
     if code != Errand.code, !isRefused { find(.wrongCode, "the job ended with \(code)") }
     try checkMachines(attempts: shown["past_attempts"].items.count)
     checkStarts(mayBeNone: isRefused)
