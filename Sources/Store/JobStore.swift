@@ -86,19 +86,35 @@ package final class JobStore: Sendable {
 
 extension JobStore {
   /// Makes the job durable, before anything is asked of the cloud.
-  package func insert(_ job: JobRecord) throws(StoreError) {
-    try write { db in
+  /// - Returns: the job that has its `submitID` now: another one when a submit with the same id came first, and then this
+  ///   one is not stored.
+  @discardableResult
+  package func insert(_ job: JobRecord) throws(StoreError) -> JobRecord {
+    let first = try write { db in
+      if let first = try Self.row(db, submitID: job.arrangement.submitID) { return first as Row? }
       try db.execute(
         sql: """
-          INSERT INTO jobs (id, name, phase, epoch, created_at, updated_at, context, arrangement, state)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+          INSERT INTO jobs (id, name, phase, epoch, created_at, updated_at, context, arrangement, state, submit_id)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           """,
         arguments: [
           job.id, job.name, job.state.word, job.epoch, job.createdAt.milliseconds, job.updatedAt.milliseconds,
-          try encoded(job.context), try encoded(job.arrangement), try encoded(job.state),
+          try encoded(job.context), try encoded(job.arrangement), try encoded(job.state), job.arrangement.submitID,
         ])
       try Self.journal(db, job.id, epoch: job.epoch, at: job.createdAt, event: "submitted", phase: job.state.word)
+      return nil
     }
+    return try first.map { row throws(StoreError) in try record(row) } ?? job
+  }
+
+  /// The job that was submitted with this id; nil when none was.
+  package func job(submitID: String) throws(StoreError) -> JobRecord? {
+    try read { try Self.row($0, submitID: submitID) }.map { row throws(StoreError) in try record(row) }
+  }
+
+  private static func row(_ db: Database, submitID: String?) throws -> Row? {
+    guard let submitID else { return nil }
+    return try Row.fetchOne(db, sql: "SELECT * FROM jobs WHERE submit_id = ?", arguments: [submitID])
   }
 
   package func job(_ id: String) throws(StoreError) -> JobRecord {
@@ -107,7 +123,7 @@ extension JobStore {
     return try record(row)
   }
 
-  /// The job that a person means by an id, the beginning of one, or a name (the latest of that name).
+  /// The job that a person means by an id, the beginning of one, the id given to submit, or a name (the latest of that name).
   package func find(_ reference: String) throws(StoreError) -> JobRecord {
     guard !reference.isEmpty else { throw .unknownJob("\"\"") }
     let rows = try read {
@@ -117,6 +133,7 @@ extension JobStore {
     }
     if rows.count == 1 || rows.first?["id"] == reference { return try record(rows[0]) }
     if rows.count > 1 { throw .ambiguousJob(reference, rows.map { $0["id"] }) }
+    if let submitted = try job(submitID: reference) { return submitted }
     let named = try read {
       try Row.fetchOne($0, sql: "SELECT * FROM jobs WHERE name = ? ORDER BY created_at DESC", arguments: [reference])
     }

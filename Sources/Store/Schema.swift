@@ -22,6 +22,13 @@ enum Schema {
           CREATE TABLE requests (job TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (job, kind));
           """)
     }
+    migrator.registerMigration("2 the id that a submit was given") { db in
+      try db.execute(
+        sql: """
+          ALTER TABLE jobs ADD COLUMN submit_id TEXT;
+          CREATE UNIQUE INDEX jobs_by_submit_id ON jobs (submit_id) WHERE submit_id IS NOT NULL;
+          """)
+    }
     return migrator
   }
 }

@@ -39,15 +39,18 @@ final class Console: Narrator {
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private let progressLine = Mutex(ProgressLine())
 
-  init(_ form: Form, folder: String) {
+  /// - Parameter printer: has printed some of the job's output already; nil for one that goes on where printing stopped.
+  init(_ form: Form, folder: String, printer: LogPrinter? = nil) {
     self.form = form
-    let sink: LogPrinter.Sink =
-      switch form {
-      case .text: .descriptors
-      case .told, .quiet: .nowhere
-      case .json: .lines { file, bytes in Console.emit(Self.event(output: bytes, of: file)) }
-      }
-    printer = LogPrinter(folder: folder, to: sink)
+    self.printer = printer ?? LogPrinter(folder: folder, to: Self.sink(of: form))
+  }
+
+  static func sink(of form: Form) -> LogPrinter.Sink {
+    switch form {
+    case .text: .descriptors
+    case .told, .quiet: .nowhere
+    case .json: .lines { file, bytes in Console.emit(Self.event(output: bytes, of: file)) }
+    }
   }
 
   func tell(_ notice: Notice) {

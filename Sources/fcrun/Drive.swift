@@ -19,6 +19,8 @@ struct Drive: Sendable {
   var cancels = false
   /// Ends the process that drives the job, if there is one.
   var takesOver = false
+  /// Prints the job's output, where that has begun before it is driven here.
+  var printer: LogPrinter?
   /// Looks for late machines meanwhile; not for each of many jobs in one process.
   var watches = true
 
@@ -28,7 +30,7 @@ struct Drive: Sendable {
   /// - Throws: ``Failure`` when the job is driven by another process, or cannot be driven with this environment.
   func run(_ id: String, on cloud: Cloud, signals: SignalInbox) async throws -> Verdict {
     guard takesOver || !installation.isDriven(id) else { throw alreadyDriven(id) }
-    let console = Console(form, folder: installation.folder(of: id))
+    let console = Console(form, folder: installation.folder(of: id), printer: printer)
     // All that can be missing is asked for before an owner is ended: a job must not be left with nobody.
     let world = try await world(for: try known(id), cloud, console, signals)
     if takesOver { try endOwner(of: id) }

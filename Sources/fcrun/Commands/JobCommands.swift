@@ -154,7 +154,8 @@ struct JobView {
 
   func json(with journal: [JournalEntry]?) -> JSONValue {
     .object(of: [
-      ("id", .string(record.id)), ("name", .string(record.name)), ("state", .string(record.state.word)),
+      ("id", .string(record.id)), ("submit_id", record.arrangement.submitID.map(JSONValue.string)),
+      ("name", .string(record.name)), ("state", .string(record.state.word)),
       ("driven", .bool(isDriven)), ("outcome", (record.state.outcome?.word).map(JSONValue.string) ?? .null),
       ("message", (record.state.outcome?.sentence).map(JSONValue.string) ?? .null),
       ("phase", (record.state.outcome?.phase).map(JSONValue.string)),

@@ -51,23 +51,53 @@ struct SubmitCommand: AsyncParsableCommand {
   @Flag(help: "Run on a simulated cloud on this computer.")
   var local = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Submit once under this id: again, the same job is attached to, or its output and exit code returned.",
+      valueName: "key"))
+  var id: String?
+
+  func validate() throws {
+    guard let id, !SubmitID.isValid(id) else { return }
+    throw ValidationError("--id \"\(id)\": expected 1 to 64 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\"")
+  }
+
   func run() async throws {
     let signals = SignalInbox()
     var plan = try spec.plan()
     if keep { plan.teardown = .never }
     let upload = try plan.scan()
     let installation = try Installation.open()
+    if let id, !dryRun, let first = try installation.store.job(submitID: id) {
+      return try await again(first, plan, installation, signals)
+    }
     let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     if !dryRun { try cloud.account.requireKey() }
     let prepared = try await Prepared.make(plan, on: cloud)
     if dryRun { return try PlanCommand.show(prepared, upload, json: json) }
     try prepared.requireCandidates()
-    let record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
+    var record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
+    record.arrangement.submitID = id
     if detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
     guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
-    try installation.keep(record, spec: spec.spec)
+    let kept = try installation.keep(record, spec: spec.spec)
+    guard kept.id == record.id else { return try await again(kept, plan, installation, signals) }
     if detach { return try detached(record, installation) }
     try await drive(record, installation, cloud, signals)
+  }
+
+  /// The job has been submitted under this id before.
+  private func again(
+    _ record: JobRecord, _ plan: JobPlan, _ installation: Installation, _ signals: SignalInbox
+  ) async throws {
+    try SubmitID.requireSame(record, plan, isLocal: local)
+    guard detach else {
+      tellID(of: record)
+      let attachment = Attachment(installation: installation, id: record.id, json: json)
+      StandardStream.leave(try await attachment.follow(signals))
+    }
+    if record.isFinished || installation.isDriven(record.id) { return try print(idOf: record) }
+    try detached(record, installation)
   }
 
   private func drive(
@@ -88,6 +118,10 @@ struct SubmitCommand: AsyncParsableCommand {
     (spawn.stdout, spawn.stderr) = (.null, .appended(to: log))
     _ = try spawn.start()
     waitForDriver(of: record.id, installation)
+    try print(idOf: record)
+  }
+
+  private func print(idOf record: JobRecord) throws {
     if json { tellID(of: record) } else { try Output.print(record.id + "\n") }
   }
 
@@ -135,13 +169,18 @@ extension JobPlan {
 
 extension Installation {
   /// Makes the job durable, with a copy of its spec beside its logs.
-  func keep(_ record: JobRecord, spec: String) throws {
+  /// - Returns: the job that has its submit id: another one when that came first, and then nothing is kept.
+  func keep(_ record: JobRecord, spec: String) throws -> JobRecord {
     try makeFolder(of: record.id)
     if let bytes = FileManager.default.contents(atPath: spec) {
       _ = FileManager.default.createFile(
         atPath: folder(of: record.id) + "/spec.json", contents: bytes, attributes: [.posixPermissions: 0o600])
     }
-    do { try store.insert(record) } catch {
+    do {
+      let kept = try store.insert(record)
+      if kept.id != record.id { try? FileManager.default.removeItem(atPath: folder(of: record.id)) }
+      return kept
+    } catch {
       throw Failure(status: .failed, message: "\(error)", next: "nothing was created")
     }
   }
