@@ -91,6 +91,8 @@ package struct MadeInstance: Codable, Hashable, Sendable {
   package var id: String
   /// When a list showed it first; nil when the answer to the POST named it.
   package var seenAt: Moment?
+  /// Since when it costs, as near as is known and not later; nil: since the attempt's first POST.
+  package var since: Moment?
   /// GET has answered 2xx for this id: only then is a 404 news (rulings 6).
   package var wasRead: Bool
   /// First of the reads in a row that said it is gone.
@@ -99,9 +101,10 @@ package struct MadeInstance: Codable, Hashable, Sendable {
   package var goneByAbsence: Bool
   package var isProvedGone: Bool
 
-  package init(id: String, seenAt: Moment? = nil) {
+  package init(id: String, seenAt: Moment? = nil, since: Moment? = nil) {
     self.id = id
     self.seenAt = seenAt
+    self.since = since
     wasRead = false
     goneByAbsence = false
     isProvedGone = false
@@ -147,6 +150,8 @@ package struct PastAttempt: Codable, Hashable, Sendable {
   package var sentAt: Moment
   package var releasedAt: Moment
   package var outcome: Outcome
+  /// When each of its machines cost; nil in records of older versions.
+  package var billed: [BilledSpan]?
 
   package init(_ attempt: Attempt, outcome: Outcome, releasedAt: Moment) {
     number = attempt.number
@@ -154,6 +159,7 @@ package struct PastAttempt: Codable, Hashable, Sendable {
     names = attempt.machines.map(\.name)
     instanceIDs = attempt.instanceIDs
     sentAt = attempt.sentAt
+    billed = attempt.billed(until: releasedAt)
     self.releasedAt = releasedAt
     self.outcome = outcome
   }

@@ -72,7 +72,7 @@ extension Attempt {
     }
   }
 
-  private var lastPostAt: Moment { postedAt ?? sentAt }
+  var lastPostAt: Moment { postedAt ?? sentAt }
 
   /// A POST that was answered, or should have been, has left by now: it may have been put off since the intent was
   /// committed, or the computer may have slept. One that is put off is noted too, but not each time: a change of the
@@ -204,11 +204,12 @@ extension Machine {
     if !instances.isEmpty { instances[0].wasRead = true }
   }
 
-  mutating func take(_ answer: PostAnswer) {
+  /// - Parameter sent: no POST that this answers has left before.
+  mutating func take(_ answer: PostAnswer, since sent: Moment? = nil) {
     switch answer {
     case .made(let id):
       post = .made
-      instances.append(MadeInstance(id: id))
+      instances.append(MadeInstance(id: id, since: sent))
     case .notSent: post = .unsent
     case .rejected: post = .rejected
     case .unknown: post = .unknown
@@ -240,7 +241,7 @@ extension Attempt {
       for index in attempt.machines.indices {
         let name = attempt.machines[index].name
         guard MachineName(name) != nil else { continue }
-        attempt.machines[index].adopt(listed.filter { $0.name == name }, sentAt: lastPostAt, at: now)
+        attempt.machines[index].adopt(listed.filter { $0.name == name }, from: sentAt, sentAt: lastPostAt, at: now)
       }
     }
   }
@@ -253,20 +254,23 @@ extension Attempt {
     guard case .trusted(let listed) = listing, !past.isEmpty else { return self }
     let names = past.flatMap(\.names)
     return changing { attempt in
-      attempt.machines[0].take(listed.filter { names.contains($0.name) }, at: now)
+      attempt.machines[0].take(listed.filter { names.contains($0.name) }, from: past[0].sentAt, at: now)
     }
   }
 }
 
 extension Machine {
-  mutating func take(_ found: [Listing.Listed], at now: Moment) {
+  /// - Parameter start: nothing of these was asked for before.
+  mutating func take(_ found: [Listing.Listed], from start: Moment, at now: Moment) {
     for one in found where !one.isDeleted && !instances.contains(where: { $0.id == one.id }) {
-      instances.append(MadeInstance(id: one.id, seenAt: now))
+      // The cloud's clock is not ours.
+      let since = one.createdAt.map { min(now, max(start, $0)) } ?? start
+      instances.append(MadeInstance(id: one.id, seenAt: now, since: since))
     }
   }
 
-  mutating func adopt(_ found: [Listing.Listed], sentAt: Moment, at now: Moment) {
-    take(found, at: now)
+  mutating func adopt(_ found: [Listing.Listed], from start: Moment, sentAt: Moment, at now: Moment) {
+    take(found, from: start, at: now)
     // Not what is among the instances: one of an earlier attempt may have been taken along.
     let isFound = found.contains { !$0.isDeleted }
     switch post {
@@ -384,30 +388,13 @@ extension Attempt {
     guard let limit = plan.limits.maxDuration, let launchedAt else { return nil }
     return (launchedAt + .seconds(limit + plan.limits.killGrace) + Window.supervisorLead, .duration)
   }
-
-  /// USD from the POST until `end`, for the machines that were made. What the cloud bills while `creating` is not documented: it is counted.
-  package func cost(until end: Moment) -> Decimal {
-    let made = machines.count { $0.post == .made }
-    return Money.cost(of: end - sentAt, at: offering.hourlyPrice * Decimal(made))
-  }
 }
 
 extension PastAttempt {
-  package var cost: Decimal {
-    instanceIDs.isEmpty ? 0 : Money.cost(of: releasedAt - sentAt, at: offering.hourlyPrice * Decimal(instanceIDs.count))
-  }
-
   var counts: Bool { outcome.retryAt == nil }
 
   /// The only refusal after which a job goes on.
   var wasRefused: Bool { instanceIDs.isEmpty && outcome.retryAt != nil }
-}
-
-extension JobState {
-  /// USD of all attempts until `now`.
-  package func cost(at now: Moment) -> Decimal {
-    past.reduce(attempt?.cost(until: now) ?? 0) { $0 + $1.cost }
-  }
 }
 
 // MARK: - Outcomes from facts

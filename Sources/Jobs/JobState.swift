@@ -141,11 +141,14 @@ package enum Listing: Equatable, Sendable {
     package var id: String
     package var name: String
     package var isDeleted: Bool
+    /// As the cloud says.
+    package var createdAt: Moment?
 
-    package init(id: String, name: String, isDeleted: Bool) {
+    package init(id: String, name: String, isDeleted: Bool, createdAt: Moment? = nil) {
       self.id = id
       self.name = name
       self.isDeleted = isDeleted
+      self.createdAt = createdAt
     }
   }
 }
@@ -457,7 +460,7 @@ extension JobState {
 extension JobState {
   private func posted(_ answers: [PostAnswer], in attempt: Attempt, at now: Moment) -> JobState {
     var attempt = attempt
-    for (index, answer) in answers.enumerated() { attempt.machines[index].take(answer) }
+    for (index, answer) in answers.enumerated() { attempt.machines[index].take(answer, since: attempt.lastPostAt) }
     attempt.notePosts(answers, at: now)
     attempt.postTrouble = answers.lazy.compactMap(\.trouble).first ?? attempt.postTrouble
     return settled(attempt, refusal: answers.lazy.compactMap(\.refusal).first, at: now)

@@ -5,6 +5,12 @@ import ForwardCompute
 import Jobs
 import Store
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
 extension World {
   /// The plan's own order at first; later what the cloud offers now, without what has failed while others remain.
   func choose(after past: [PastAttempt], for job: JobRecord) async -> Event {
@@ -182,9 +188,17 @@ extension Sequence<Instance> {
   }
 }
 
+extension Instance {
+  /// When it was made, as the cloud says.
+  var createdMoment: Moment? {
+    createdAt.map { Moment(milliseconds: Int64(($0.timeIntervalSince1970 * 1000).rounded(.down))) }
+  }
+}
+
 extension Listing.Listed {
   fileprivate init(_ instance: Instance) {
-    self.init(id: instance.id, name: instance.name, isDeleted: instance.status == .deleted)
+    self.init(
+      id: instance.id, name: instance.name, isDeleted: instance.status == .deleted, createdAt: instance.createdMoment)
   }
 }
 

@@ -8,7 +8,8 @@ struct Fcrun: AsyncParsableCommand {
     abstract: "Runs jobs on rented GPU machines, and gives the machines back.",
     version: Version.text,
     subcommands: [
-      SubmitCommand.self, PlanCommand.self, ValidateCommand.self, PsCommand.self, ShowCommand.self, LogsCommand.self,
+      SubmitCommand.self, PlanCommand.self, ValidateCommand.self, PsCommand.self, ShowCommand.self, CostCommand.self,
+      LogsCommand.self,
       AttachCommand.self, WaitCommand.self, CancelCommand.self, ResumeCommand.self, ReapCommand.self,
       FetchCommand.self, SSHCommand.self, DoctorCommand.self, SimCommand.self, UICommand.self,
       OfferingsCommand.self, VolumeOfferingsCommand.self, VolumesCommand.self, InstancesCommand.self,

@@ -70,6 +70,8 @@ extension Machine {
     for place in instances.indices {
       instances[place].seenAt = instances[place].wasRead ? nil : instances[place].seenAt?.within(Window.settle)
       instances[place].goneSince = instances[place].goneSince?.within(Window.proof)
+      // Of account for the cost only.
+      instances[place].since = nil
       // A proof is not taken back.
       if instances[place].isProvedGone {
         (instances[place].goneSince, instances[place].goneByAbsence) = (nil, false)
@@ -93,7 +95,7 @@ extension PastAttempt {
   /// When it was is of no account without `max_cost`.
   fileprivate var relative: PastAttempt {
     var copy = self
-    (copy.sentAt, copy.releasedAt) = (ClientTable.now, ClientTable.now)
+    (copy.sentAt, copy.releasedAt, copy.billed) = (ClientTable.now, ClientTable.now, nil)
     copy.outcome = outcome.withoutText
     return copy
   }
