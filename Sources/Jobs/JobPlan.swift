@@ -33,6 +33,7 @@ package struct JobPlan: Codable, Sendable, Equatable {
   package var limits: Limits
   package var retry: Retry
   package var teardown: Teardown
+  package var checkpoint: CheckpointPlan?
 
   package struct Variable: Codable, Sendable, Equatable {
     package var name: String
@@ -97,6 +98,19 @@ package struct JobPlan: Codable, Sendable, Equatable {
       self.destination = destination
       self.field = field
       self.place = place
+    }
+  }
+
+  /// What is fetched while the command runs, and put back before the next attempt's.
+  package struct CheckpointPlan: Codable, Sendable, Equatable {
+    /// Path or glob relative to the workdir.
+    package var source: String
+    /// Seconds.
+    package var every: Int
+
+    package init(source: String, every: Int) {
+      self.source = source
+      self.every = every
     }
   }
 

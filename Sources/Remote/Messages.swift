@@ -108,11 +108,14 @@ package struct Upload: Codable, Sendable, Equatable {
     package var destination: String
     /// Patterns in `.gitignore` syntax, on top of `.gitignore` and `.fcrunignore`.
     package var exclude: [String]
+    /// All of it: ignore files are files like any other.
+    package var isWhole: Bool?
 
-    package init(source: String, destination: String, exclude: [String]) {
+    package init(source: String, destination: String, exclude: [String], isWhole: Bool? = nil) {
       self.source = source
       self.destination = destination
       self.exclude = exclude
+      self.isWhole = isWhole
     }
   }
 
@@ -269,6 +272,8 @@ package struct Collect: Codable, Sendable, Equatable {
   package var root: String
   /// Absolute local folder for what is not yet verified, on the same file system as `root`.
   package var partial: String
+  /// The asker writes it to disk itself: sync(2) would hold up what else goes over the connection.
+  package var isLeftInCache: Bool?
 
   package struct Output: Codable, Sendable, Equatable {
     /// Path or glob relative to the workdir.
@@ -283,7 +288,8 @@ package struct Collect: Codable, Sendable, Equatable {
   }
 
   package init(
-    control: String, workdir: String, outputs: [Output], outputFolder: String?, root: String, partial: String
+    control: String, workdir: String, outputs: [Output], outputFolder: String?, root: String, partial: String,
+    isLeftInCache: Bool? = nil
   ) {
     self.control = control
     self.workdir = workdir
@@ -291,6 +297,7 @@ package struct Collect: Codable, Sendable, Equatable {
     self.outputFolder = outputFolder
     self.root = root
     self.partial = partial
+    self.isLeftInCache = isLeftInCache
   }
 }
 

@@ -24,7 +24,7 @@ extension World {
   func upload(_ attempt: Attempt, for job: JobRecord) async -> Event {
     let start = clock.now()
     let answers = await each(attempt.machines) { machine in
-      await askAgain(.upload(job.upload(for: machine, in: attempt)), of: machine, in: attempt, for: job)
+      await askAgain(.upload(upload(to: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
     }
     return answers.firstFailure.map { event(of: $0, since: start) } ?? .uploaded
   }
@@ -55,6 +55,7 @@ extension World {
     let stopped = await askAgain(.stop(stop), of: machine, in: attempt, for: job)
     guard case .status = stopped else { return stopped }
     let followed = await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
+    await takeCheckpoint(of: machine, in: attempt, for: job)
     if case .failed(let failure) = followed, failure.isOfLog { return stopped }
     return followed
   }
@@ -98,7 +99,7 @@ extension World {
   }
 
   /// Gives `work` up when `limit` has passed.
-  private func within(_ limit: Duration, _ work: @escaping @Sendable () async -> Void) async {
+  func within(_ limit: Duration, _ work: @escaping @Sendable () async -> Void) async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await clock.sleep(for: limit) }
       group.addTask { await work() }
@@ -140,6 +141,10 @@ extension World {
 extension World {
   /// Until every node's command is over, or the first one fails, or none can be followed.
   func follow(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    await keepingCheckpoints(of: attempt, for: job) { await followAll(attempt, for: job) }
+  }
+
+  private func followAll(_ attempt: Attempt, for job: JobRecord) async -> Event {
     let running = attempt.unended
     guard asksNodesAtOnce, running.count > 1 else { return await followInOrder(running, attempt, for: job) }
     return await withTaskGroup(of: (Int, WorkerEvent.Kind).self) { group in
@@ -205,6 +210,13 @@ extension World {
 // MARK: - Requests
 
 extension World {
+  /// The job's files, and over them what an earlier attempt had come to.
+  private func upload(to machine: Machine, in attempt: Attempt, for job: JobRecord) -> Upload {
+    Upload(
+      control: job.control(of: attempt), workdir: job.workdir,
+      sources: job.context.plan.files.map(\.remote) + checkpointSources(for: machine, of: job))
+  }
+
   private func launchRequest(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> Launch {
     let plan = job.context.plan
     return Launch(
@@ -254,9 +266,6 @@ extension JobRecord {
       timeout: .seconds(20))
   }
 
-  fileprivate func upload(for machine: Machine, in attempt: Attempt) -> Upload {
-    Upload(control: control(of: attempt), workdir: workdir, sources: context.plan.files.map(\.remote))
-  }
 }
 
 extension JobPlan.FilePlan {
@@ -304,7 +313,7 @@ extension NodeEnd {
     }
   }
 
-  fileprivate var isFailure: Bool {
+  var isFailure: Bool {
     switch how {
     case .ended(let end): end.code != 0 || end.reason != .exited
     case .lost: true

@@ -14,13 +14,17 @@ package struct World: Sendable {
   package var narrator: any Narrator
   /// The folder of one node's logs, made where it is missing; see docs/architecture.md "On disk".
   package var logFolder: @Sendable (_ job: String, _ attempt: Int, _ node: Int) -> String
+  /// nil: none are kept.
+  package var checkpoints: (any Checkpoints)?
   /// Nodes are asked at once, or in order where the order of everything must follow from a seed.
   package var asksNodesAtOnce: Bool
 
   package init(
     api: any ForwardComputeAPI, clock: any Clock, entropy: any Entropy, hosts: any Hosts, wakes: any Wakes,
     secrets: any Secrets, narrator: any Narrator,
-    logFolder: @escaping @Sendable (_ job: String, _ attempt: Int, _ node: Int) -> String, asksNodesAtOnce: Bool = true
+    logFolder: @escaping @Sendable (_ job: String, _ attempt: Int, _ node: Int) -> String,
+    checkpoints: (any Checkpoints)? = nil,
+    asksNodesAtOnce: Bool = true
   ) {
     self.api = api
     self.clock = clock
@@ -30,6 +34,7 @@ package struct World: Sendable {
     self.secrets = secrets
     self.narrator = narrator
     self.logFolder = logFolder
+    self.checkpoints = checkpoints
     self.asksNodesAtOnce = asksNodesAtOnce
   }
 

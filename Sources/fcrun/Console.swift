@@ -58,6 +58,7 @@ final class Console: Narrator {
     case .logGrew(_, let attempt, let node, let growth):
       printer.grew(LogPrinter.LogFile(attempt: attempt, node: node, stream: growth.stream))
     case .moved(let record, let event, let now): moved(record, event, now)
+    case .note(let job, let text): note(text, job)
     case .warning(let job, let text): warn(text, job)
     case .progress(_, let verb, _, let progress): show(progress, verb)
     }
@@ -88,6 +89,14 @@ final class Console: Narrator {
     case .text, .told:
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
       if let line = Narration.line(record, event, at: now) { say(line) }
+    }
+  }
+
+  private func note(_ text: String, _ job: String) {
+    switch form {
+    case .json: emit(.object(of: [("event", .string("note")), ("job", .string(job)), ("message", .string(text))]))
+    case .text, .told: say(text)
+    case .quiet: break
     }
   }
 

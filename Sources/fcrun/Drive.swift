@@ -129,7 +129,8 @@ struct Drive: Sendable {
         executable: try Executable.worker(), agentSocket: Context.environment("SSH_AUTH_SOCK"),
         passphrase: { passphrases.of($0) }),
       wakes: LiveWakes(signals: signals, store: installation.store, clock: clock), secrets: LocalSecrets(),
-      narrator: narrator, logFolder: { installation.makeLogFolder($0, $1, $2) })
+      narrator: narrator, logFolder: { installation.makeLogFolder($0, $1, $2) },
+      checkpoints: installation.checkpoints)
   }
 
   private func warnAboutMissingSecrets(_ record: JobRecord, _ console: Console) {

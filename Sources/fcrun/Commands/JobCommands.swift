@@ -120,11 +120,13 @@ extension JobRecord {
 struct JobView {
   let record: JobRecord
   let isDriven: Bool
+  let checkpoint: StoredCheckpoint?
   let now = LiveClock().now()
 
   init(_ record: JobRecord, _ installation: Installation) {
     self.record = record
     isDriven = installation.isDriven(record.id)
+    checkpoint = record.context.plan.checkpoint.flatMap { _ in installation.checkpoints.newest(of: record.id, node: 0) }
   }
 
   static let header = [
@@ -162,6 +164,10 @@ struct JobView {
       ("exit_code", record.isFinished ? .integer(Int(record.exitCode)) : .null), ("cost", .string(cost)),
       ("created", .string(Time.text(record.createdAt))), ("updated", .string(Time.text(record.updatedAt))),
       ("spec", .string(record.context.plan.file)), ("attempt", record.state.attempt.map(Self.json) ?? .null),
+      (
+        "checkpoint",
+        checkpoint.map { .object(of: [("folder", .string($0.folder)), ("at", .string(Time.text($0.takenAt)))]) }
+      ),
       ("past_attempts", .array(record.state.past.map(Self.json))),
       ("journal", journal.map { .array($0.map(Self.json)) }),
     ])
