@@ -51,6 +51,8 @@ package struct Machine: Codable, Hashable, Sendable {
   /// Reads in a row that say that this machine is not coming, or not coming back.
   package var strikes: Int
   package var end: CommandEnd?
+  /// The API said that it restarts while the command was running there.
+  package var hasRestarted: Bool?
 
   package init(node: Int, name: String) {
     self.node = node
@@ -133,11 +135,37 @@ package struct CommandEnd: Codable, Hashable, Sendable {
   package var code: Int
   package var phase: Phase
   package var reason: Reason
+  /// Why it ended, where the machine shows that; nil: a failure of its own.
+  package var trouble: MachineTrouble?
 
-  package init(code: Int, phase: Phase, reason: Reason) {
+  package init(code: Int, phase: Phase, reason: Reason, trouble: MachineTrouble? = nil) {
     self.code = code
     self.phase = phase
     self.reason = reason
+    self.trouble = trouble
+  }
+}
+
+/// What a machine shows of an end that was not the command's own doing.
+package struct MachineTrouble: Codable, Hashable, Sendable {
+  package enum Kind: String, Codable, Sendable {
+    case outOfMemory = "out_of_memory"
+    case gpuFault = "gpu_fault"
+  }
+  package var kind: Kind
+  /// As the machine says it.
+  package var evidence: String
+
+  package init(kind: Kind, evidence: String) {
+    self.kind = kind
+    self.evidence = evidence
+  }
+
+  package var sentence: String {
+    switch kind {
+    case .outOfMemory: "out of memory (\(evidence))"
+    case .gpuFault: "a GPU failed (\(evidence))"
+    }
   }
 }
 

@@ -163,12 +163,30 @@ extension Attempt {
     return nil
   }
 
-  /// Nobody could be reached, so the API was asked: gone by both signs is lost, everything else goes on.
+  /// Nobody could be reached, so the API was asked: gone by both signs was taken away, everything else goes on.
   func doubted(_ observations: [Observation], _ outcome: Outcome? = nil, else going: (Attempt) -> Phase) -> Phase {
-    let seen = observed(observations)
+    let seen = observed(observations).notingRestarts(observations)
     guard let why = seen.strikeOut(observations) else { return going(seen) }
-    let lost = Outcome.lost("the machine is gone: \(why)")
+    let lost = observations.outcome("the machine is gone: \(why)")
     return .releasing(seen, outcome.map { $0.isSuccess ? lost : $0 } ?? lost)
+  }
+
+  private func notingRestarts(_ observations: [Observation]) -> Attempt {
+    changing { attempt in
+      for (index, observation) in observations.enumerated() where observation == .notYet(status: "restarting") {
+        attempt.machines[index].hasRestarted = true
+      }
+    }
+  }
+
+  /// How the first node was lost; a machine that restarted has lost its command by that.
+  func loss(_ ends: [NodeEnd]) -> Outcome? {
+    for end in ends {
+      guard let loss = end.loss else { continue }
+      guard case .lost(let why) = loss, machines[end.node].hasRestarted == true else { return loss }
+      return .rebooted("the machine has restarted: \(why)")
+    }
+    return nil
   }
 
   func notingUnreachable(_ wasConnected: Bool, at now: Moment) -> Attempt {
@@ -216,6 +234,13 @@ extension Machine {
     case .unlikely: post = .unlikely(unseenSince: nil)
     case .untouched: break
     }
+  }
+}
+
+extension [Observation] {
+  /// A machine in error is lost; one that is on its way out, or not there, was taken away.
+  fileprivate func outcome(_ why: String) -> Outcome {
+    contains { $0 == .ending(status: "error") } ? .lost(why) : .preempted(why)
   }
 }
 
@@ -407,7 +432,8 @@ extension Outcome {
   var endsPaying: Bool {
     switch self {
     case .cancelled, .interrupted, .outOfBudget: true
-    case .exited, .noCapacity, .bootFailed, .lost, .unauthorized, .rateLimited, .notConfigured, .outOfTime, .failed:
+    case .exited, .noCapacity, .bootFailed, .preempted, .rebooted, .lost, .unauthorized, .rateLimited, .notConfigured,
+      .outOfTime, .failed:
       false
     }
   }
@@ -495,7 +521,14 @@ extension PostAnswer {
 }
 
 extension NodeEnd {
-  var loss: String? { if case .lost(let why) = how { why } else { nil } }
+  var loss: Outcome? {
+    switch how {
+    case .ended: nil
+    case .lost(let why): .lost(why)
+    case .rebooted(let why): .rebooted(why)
+    case .preempted(let why): .preempted(why)
+    }
+  }
 }
 
 extension InstanceRead {

@@ -41,8 +41,8 @@ extension SpecReader {
   }
 
   private mutating func causes(_ node: SpecNode, _ path: SpecPath) -> [RetryCause] {
-    let words = ["no_capacity", "boot_failed", "preempted"]
-    let expected = "no_capacity, boot_failed, preempted or exit:N with N from 0 to 255"
+    let words = RetryCause.words.map(\.key)
+    let expected = "\(RetryCause.list) or exit:N with N from 0 to 255"
     var causes: [RetryCause] = []
     for (element, path) in elements(node, path, expected: "a list of \(expected)") {
       guard let word = text(element, path, expected: expected) else { continue }

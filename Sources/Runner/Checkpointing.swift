@@ -82,7 +82,8 @@ extension World {
       } catch {
         return tell("\(error)", of: job, unless: told)
       }
-    case .failed(let failure) where failure.kind != .cancelled && !Task.isCancelled:
+    // That the connection broke is told by whoever follows.
+    case .failed(let failure) where !failure.isOfConnection && !Task.isCancelled:
       return tell(failure.message, of: job, unless: told)
     case .failed, .transferred, .progress, .log, .connected, .executed, .status: return nil
     }
@@ -104,5 +105,11 @@ extension World {
     let time = Date(timeIntervalSince1970: Double(newest.takenAt.milliseconds) / 1000).formatted(.iso8601)
     narrator.tell(.note(job: job.id, "putting back the checkpoint of \(time)"))
     return [Upload.Source(source: newest.folder, destination: ".", exclude: [], isWhole: true)]
+  }
+}
+
+extension Failure {
+  fileprivate var isOfConnection: Bool {
+    [.cancelled, .dropped, .refused, .timedOut, .notAuthenticated].contains(kind)
   }
 }

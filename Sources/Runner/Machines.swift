@@ -34,7 +34,8 @@ extension World {
       let plan = job.context.plan
       let ranking = Matching.rank(offerings, for: plan.resources, volumes: try await volumes(of: job))
       let blamed = Set(past.filter(\.outcome.blamesOffering).map(\.offering.id))
-      guard let next = ranking.candidates.first(where: { !blamed.contains($0.id) }) ?? ranking.candidates.first else {
+      let candidates = blame(job, clock.now()).ordered(ranking.candidates)
+      guard let next = candidates.first(where: { !blamed.contains($0.id) }) ?? candidates.first else {
         return .success(.failed(.noCapacity("no offering fits any more; try: fcrun plan, or widen resources")))
       }
       return .success(.chosen(next))

@@ -22,6 +22,7 @@ extension World {
   }
 
   func upload(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    if let wrong = await shortcoming(of: attempt, for: job) { return .failed(.bootFailed(wrong)) }
     let start = clock.now()
     let answers = await each(attempt.machines) { machine in
       await askAgain(.upload(upload(to: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
@@ -141,7 +142,9 @@ extension World {
 extension World {
   /// Until every node's command is over, or the first one fails, or none can be followed.
   func follow(_ attempt: Attempt, for job: JobRecord) async -> Event {
-    await keepingCheckpoints(of: attempt, for: job) { await followAll(attempt, for: job) }
+    await keepingCheckpoints(of: attempt, for: job) {
+      await diagnosed(await followAll(attempt, for: job), of: attempt, for: job)
+    }
   }
 
   private func followAll(_ attempt: Attempt, for job: JobRecord) async -> Event {
@@ -299,7 +302,10 @@ extension Sequence<WorkerEvent.Kind> {
   }
 
   fileprivate var firstLoss: Event? {
-    lazy.compactMap { if case .status(.lost(let why)) = $0 { Event.failed(.lost(why)) } else { nil } }.first
+    lazy.compactMap { answer -> Event? in
+      guard case .status(.lost(let why)) = answer else { return nil }
+      return Event.failed(JobStatus.isReboot(why) ? .rebooted(why) : .lost(why))
+    }.first
   }
 }
 
@@ -307,7 +313,7 @@ extension NodeEnd {
   fileprivate init?(node: Int, _ answer: WorkerEvent.Kind) {
     switch answer {
     case .status(.exited(let record)): self.init(node: node, how: .ended(CommandEnd(record)))
-    case .status(.lost(let why)): self.init(node: node, how: .lost(why))
+    case .status(.lost(let why)): self.init(node: node, how: JobStatus.isReboot(why) ? .rebooted(why) : .lost(why))
     case .status(.notBegun): self.init(node: node, how: .lost("the machine has no record of the command any more"))
     case .status(.running), .progress, .log, .connected, .executed, .transferred, .failed: return nil
     }
@@ -316,7 +322,7 @@ extension NodeEnd {
   var isFailure: Bool {
     switch how {
     case .ended(let end): end.code != 0 || end.reason != .exited
-    case .lost: true
+    case .lost, .rebooted, .preempted: true
     }
   }
 }

@@ -14,6 +14,8 @@ package struct World: Sendable {
   package var narrator: any Narrator
   /// The folder of one node's logs, made where it is missing; see docs/architecture.md "On disk".
   package var logFolder: @Sendable (_ job: String, _ attempt: Int, _ node: Int) -> String
+  /// Which offerings failed lately, in whichever job of this account.
+  package var blame: @Sendable (_ job: JobRecord, _ now: Moment) -> Blame = { _, _ in .none }
   /// nil: none are kept.
   package var checkpoints: (any Checkpoints)?
   /// Nodes are asked at once, or in order where the order of everything must follow from a seed.

@@ -169,6 +169,7 @@ extension JobStore {
         arguments: [try encoded(job.state), job.state.word, now.milliseconds, job.id, job.epoch])
       guard db.changesCount == 1 else { throw StoreError.fenced(job.id) }
       try Self.journal(db, job.id, epoch: job.epoch, at: now, event: event, phase: job.state.word)
+      try Self.noteFailures(db, of: job)
       for name in watched {
         try db.execute(
           sql: """
@@ -177,6 +178,27 @@ extension JobStore {
             """,
           arguments: [name, job.id, job.arrangement.accountFingerprint, (now + Window.watch).milliseconds])
       }
+    }
+  }
+
+  /// What attempts of this account failed on lately, with the weight that is left of each offering's failures.
+  package func blame(account: String, at now: Moment) throws(StoreError) -> Blame {
+    let rows = try read {
+      try Row.fetchAll(
+        $0, sql: "SELECT offering, at FROM failures WHERE account = ? AND at > ?",
+        arguments: [account, (now + Blame.memory * -1).milliseconds])
+    }
+    return Blame(rows.map { ($0["offering"], Moment(milliseconds: $0["at"])) }, at: now)
+  }
+
+  /// Each past attempt once, however often its job is committed.
+  private static func noteFailures(_ db: Database, of job: JobRecord) throws {
+    for past in job.state.past where past.outcome.blamesOffering {
+      try db.execute(
+        sql: "INSERT OR IGNORE INTO failures (job, attempt, account, offering, at) VALUES (?, ?, ?, ?, ?)",
+        arguments: [
+          job.id, past.number, job.arrangement.accountFingerprint, past.offering.id, past.releasedAt.milliseconds,
+        ])
     }
   }
 

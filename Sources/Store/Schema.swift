@@ -29,6 +29,15 @@ enum Schema {
           CREATE UNIQUE INDEX jobs_by_submit_id ON jobs (submit_id) WHERE submit_id IS NOT NULL;
           """)
     }
+    migrator.registerMigration("3 offerings that failed") { db in
+      try db.execute(
+        sql: """
+          CREATE TABLE failures (
+            job TEXT NOT NULL, attempt INTEGER NOT NULL, account TEXT NOT NULL, offering TEXT NOT NULL,
+            at INTEGER NOT NULL, PRIMARY KEY (job, attempt));
+          CREATE INDEX failures_by_account ON failures (account, at);
+          """)
+    }
     return migrator
   }
 }

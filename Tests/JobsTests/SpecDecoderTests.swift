@@ -522,23 +522,23 @@ import Testing
     ("\"retry\": {\"attempts\": 0}", "2:23: retry.attempts: is 0; expected a whole number of at least 1"),
     (
       "\"retry\": {\"on\": \"preempted\"}",
-      "2:17: retry.on: is the string \"preempted\"; expected a list of no_capacity, boot_failed, preempted or exit:N with N from 0 to 255"
+      "2:17: retry.on: is the string \"preempted\"; expected a list of no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N with N from 0 to 255"
     ),
     (
       "\"retry\": {\"on\": [\"prempted\"]}",
-      "2:18: retry.on[0]: is \"prempted\"; expected no_capacity, boot_failed, preempted or exit:N with N from 0 to 255 (did you mean \"preempted\"?)"
+      "2:18: retry.on[0]: is \"prempted\"; expected no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N with N from 0 to 255 (did you mean \"preempted\"?)"
     ),
     (
       "\"retry\": {\"on\": [\"exit:256\"]}",
-      "2:18: retry.on[0]: is \"exit:256\"; expected no_capacity, boot_failed, preempted or exit:N with N from 0 to 255"
+      "2:18: retry.on[0]: is \"exit:256\"; expected no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N with N from 0 to 255"
     ),
     (
       "\"retry\": {\"on\": [\"exit:\"]}",
-      "2:18: retry.on[0]: is \"exit:\"; expected no_capacity, boot_failed, preempted or exit:N with N from 0 to 255"
+      "2:18: retry.on[0]: is \"exit:\"; expected no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N with N from 0 to 255"
     ),
     (
       "\"retry\": {\"on\": [\"exit:-1\"]}",
-      "2:18: retry.on[0]: is \"exit:-1\"; expected no_capacity, boot_failed, preempted or exit:N with N from 0 to 255"
+      "2:18: retry.on[0]: is \"exit:-1\"; expected no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N with N from 0 to 255"
     ),
     (
       "\"teardown\": \"allways\"",

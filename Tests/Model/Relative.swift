@@ -67,6 +67,7 @@ extension Attempt {
 extension Machine {
   fileprivate mutating func forget() {
     if case .unlikely(let since?) = post { post = .unlikely(unseenSince: since.within(Window.proof)) }
+    hasRestarted = nil
     for place in instances.indices {
       instances[place].seenAt = instances[place].wasRead ? nil : instances[place].seenAt?.within(Window.settle)
       instances[place].goneSince = instances[place].goneSince?.within(Window.proof)
@@ -106,6 +107,8 @@ extension Outcome {
     switch self {
     case .noCapacity: .noCapacity("")
     case .bootFailed: .bootFailed("")
+    case .preempted: .preempted("")
+    case .rebooted: .rebooted("")
     case .lost: .lost("")
     case .unauthorized: .unauthorized("")
     case .rateLimited(_, let moment): .rateLimited("", retryAt: moment)

@@ -55,4 +55,86 @@ struct RecoveryTests {
       #expect(ended.code == 3 && !ended.err.contains("warning"), "\(ended.err)")
     }
   }
+
+  /// Programs that a machine has in its PATH: a kernel's log, a GPU's driver.
+  private func tools(_ bench: Bench, dmesg: String = "", nvidia: String? = nil) throws -> String {
+    let folder = bench.folder + "/tools"
+    try bench.write("../tools/dmesg", "#!/bin/sh\nprintf '%s\\n' '\(dmesg)'\n", mode: 0o755)
+    if let nvidia { try bench.write("../tools/nvidia-smi", "#!/bin/sh\n\(nvidia)\n", mode: 0o755) }
+    return "export PATH='\(folder)':$PATH"
+  }
+
+  /// Holds the command until the machine has these tools.
+  private func submit(_ bench: Bench, _ command: String, _ tools: String) async throws -> Ended {
+    let go = bench.folder + "/go"
+    let spec = try bench.spec([
+      "command": "until [ -e '\(go)' ]; do sleep 0.1; done; \(command)", "resources": ["num_gpus": 1],
+    ])
+    let submit = try bench.start("submit", spec)
+    try await submit.says("running")
+    try await bench.disturbMachine(tools)
+    try bench.write("../go", "")
+    return try await submit.end()
+  }
+
+  @Test(
+    "A kill for memory, a GPU that fell off the bus and a failure of the command's own are told apart",
+    arguments: [
+      ("[999999999.100000] Out of memory: Killed process 7 (python)", "true", 137, "out_of_memory"),
+      ("[    1.000000] Out of memory: Killed process 7 (python)", "true", 137, "failed"),
+      ("[999999999.100000] NVRM: Xid (PCI:0000:01:00): 79, pid=7, GPU has fallen off the bus.", "true", 1, "gpu_fault"),
+      ("[999999999.100000] NVRM: Xid (PCI:0000:01:00): 31, pid=7, MMU Fault", "echo GPU 0: A100", 1, "failed"),
+      ("", "echo No devices were found; exit 6", 1, "gpu_fault"),
+    ])
+  func toldApart(dmesg: String, nvidia: String, code: Int, word: String) async throws {
+    try await Bench.run { bench in
+      let ended = try await submit(bench, "exit \(code)", try tools(bench, dmesg: dmesg, nvidia: nvidia))
+      #expect(ended.code == Int32(code), "\(ended.err)")
+      let job = try await bench.show()
+      #expect(job["outcome"].text == word, "\(job)")
+      #expect(job["past_attempts"][0]["outcome"].text == word)
+    }
+  }
+
+  @Test(
+    "Fewer GPUs than promised, or a driver that is dead, ends an attempt before anything is sent",
+    arguments: [
+      ("echo 'GPU 0: A100'", "1 GPUs, the offering promises 8"), ("echo broken; exit 9", "driver does not work"),
+    ])
+  func preflight(nvidia: String, words: String) async throws {
+    try await Bench.run(["sshd_late_seconds=2"], bootTime: "0.3") { bench in
+      try bench.write("data", "1")
+      let spec = try bench.spec([
+        "command": "echo run >> '\(bench.counter)'", "files": ["data"],
+        "resources": ["num_gpus": 8, "gpu_type": ["A100"]], "retry": ["on": [String](), "attempts": 1],
+      ])
+      let submit = try bench.start("submit", spec)
+      try await bench.disturbMachine(try tools(bench, nvidia: nvidia))
+      let ended = try await submit.end()
+      #expect(ended.code == 69 && ended.err.contains(words), "\(ended.err)")
+      #expect(bench.runs == 0)
+      #expect(try await bench.show()["outcome"].text == "boot_failed")
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test(
+    "A host that reboots under the job is neither its failure nor a pre-emption, and is retried where that is asked for"
+  )
+  func rebooted() async throws {
+    try await Bench.run(["restart=1", "restart_seconds=3", "restart_takes_seconds=4"]) { bench in
+      let spec = try bench.spec([
+        "command": "echo $FCRUN_ATTEMPT; [ $FCRUN_ATTEMPT = 2 ] || sleep 60",
+        "retry": ["on": ["rebooted"], "attempts": 2],
+      ])
+      let submit = try await bench.fcrun("submit", spec, within: 90)
+      #expect(submit.code == 0 && submit.out == "1\n2\n", "\(submit.err)")
+      #expect(try await bench.show()["past_attempts"][0]["outcome"].text == "rebooted")
+      // What failed is not taken first by the next job, however cheap it is.
+      let failed = try await bench.show()["past_attempts"][0]["offering_id"].text
+      let candidates = try await bench.fcrun("plan", spec, "--json").json["candidates"].items
+      #expect(candidates.last?["offering_id"].text == failed && candidates.last?["failed_lately"].bool == true)
+      #expect(candidates.first?["failed_lately"].bool == false)
+    }
+  }
 }

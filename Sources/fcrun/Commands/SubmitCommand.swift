@@ -73,7 +73,7 @@ struct SubmitCommand: AsyncParsableCommand {
     }
     let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     if !dryRun { try cloud.account.requireKey() }
-    let prepared = try await Prepared.make(plan, on: cloud)
+    let prepared = try await Prepared.make(plan, on: cloud, installation)
     if dryRun { return try PlanCommand.show(prepared, upload, json: json) }
     try prepared.requireCandidates()
     var record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
