@@ -44,7 +44,9 @@ extension Attempt {
   /// `creating` is not documented, to the first of the reads that proved it gone.
   package func billed(until end: Moment) -> [BilledSpan] {
     machines.flatMap(\.instances).map { instance in
-      BilledSpan(from: instance.since ?? sentAt, until: min(end, instance.goneSince ?? end))
+      // A 404 may be a replica that has not heard of it: only `deleted` says since when.
+      let gone = instance.goneByAbsence ? nil : instance.goneSince
+      return BilledSpan(from: instance.since ?? sentAt, until: min(end, gone ?? end))
     }
   }
 }
