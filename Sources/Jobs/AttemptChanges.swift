@@ -489,8 +489,13 @@ extension Deadline {
       .outOfTime("max_duration of \(Durations.format(plan.limits.maxDuration ?? 0)) ran out")
     case .budget: .outOfBudget("max_cost of $\(Money.exact(plan.limits.maxCost ?? 0)) ran out")
     case .grace: .outOfTime("output_grace ran out")
+    case .idle: .outOfTime("idle_gpu ran out: \(plan.limits.idleGPU?.inWords ?? "")")
     }
   }
+}
+
+extension IdleLimit {
+  fileprivate var inWords: String { "no GPU was used \(below) % or more for \(Durations.format(duration))" }
 }
 
 extension Limits {

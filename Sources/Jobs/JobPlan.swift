@@ -156,17 +156,34 @@ package struct Limits: Codable, Sendable, Equatable {
   /// Only when written; see ``JobPlan/bootTimeout(for:)``.
   package var bootTimeout: Int?
   package var outputGrace: Int
+  package var idleGPU: IdleLimit?
 
   package static let defaultOutputGrace = 60
 
   package init(
     maxDuration: Int? = nil, maxCost: Decimal? = nil, bootTimeout: Int? = nil,
-    outputGrace: Int = Self.defaultOutputGrace
+    outputGrace: Int = Self.defaultOutputGrace, idleGPU: IdleLimit? = nil
   ) {
     self.maxDuration = maxDuration
     self.maxCost = maxCost
     self.bootTimeout = bootTimeout
     self.outputGrace = outputGrace
+    self.idleGPU = idleGPU
+  }
+}
+
+/// When a job counts as idle: no GPU of it was used more than this for so long.
+package struct IdleLimit: Codable, Sendable, Equatable {
+  /// Percent of utilization, 1…100.
+  package var below: Int
+  /// Seconds.
+  package var duration: Int
+
+  package static let defaultBelow = 5
+
+  package init(below: Int, duration: Int) {
+    self.below = below
+    self.duration = duration
   }
 }
 

@@ -76,7 +76,8 @@ private struct Pair {
     [
       differs("limits.max_duration", \.limits.maxDuration), differs("limits.max_cost", \.limits.maxCost),
       differs("limits.boot_timeout", \.limits.bootTimeout), differs("limits.output_grace", \.limits.outputGrace),
-      differs("retry.on", \.retry.on), differs("retry.attempts", \.retry.attempts), differs("teardown", \.teardown),
+      differs("limits.idle_gpu", \.limits.idleGPU), differs("retry.on", \.retry.on),
+      differs("retry.attempts", \.retry.attempts), differs("teardown", \.teardown),
       differs("checkpoint", \.checkpoint),
     ]
   }

@@ -80,7 +80,8 @@ extension JobPlan {
     limits = Limits(
       maxDuration: spec.limits.maxDuration?.value, maxCost: spec.limits.maxCost?.value,
       bootTimeout: spec.limits.bootTimeout?.value,
-      outputGrace: spec.limits.outputGrace?.value ?? Limits.defaultOutputGrace)
+      outputGrace: spec.limits.outputGrace?.value ?? Limits.defaultOutputGrace,
+      idleGPU: spec.limits.idleGPU?.value)
     retry = Retry(on: spec.retry.on?.value ?? Retry().on, attempts: spec.retry.attempts?.value ?? Retry().attempts)
     teardown = spec.teardown?.value ?? .always
   }

@@ -66,6 +66,7 @@ package struct JobSpec: Sendable, Equatable {
     package var maxCost: Located<Decimal>?
     package var bootTimeout: Located<Int>?
     package var outputGrace: Located<Int>?
+    package var idleGPU: Located<IdleLimit>?
   }
 
   package struct Retry: Sendable, Equatable {

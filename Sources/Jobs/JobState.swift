@@ -216,7 +216,7 @@ package struct InstanceRead: Equatable, Sendable {
   }
 }
 
-package enum Deadline: Equatable, Sendable { case boot, duration, budget, grace }
+package enum Deadline: Equatable, Sendable { case boot, duration, budget, grace, idle }
 
 package struct IllegalTransition: Error, CustomStringConvertible {
   package var state: JobState

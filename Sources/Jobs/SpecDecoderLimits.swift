@@ -7,7 +7,17 @@ extension SpecReader {
       maxDuration: located(fields, "max_duration") { $0.duration($1, $2, atLeast: 1) },
       maxCost: located(fields, "max_cost") { $0.price($1, $2) },
       bootTimeout: located(fields, "boot_timeout") { $0.duration($1, $2, atLeast: 1) },
-      outputGrace: located(fields, "output_grace") { $0.duration($1, $2, atLeast: 0) })
+      outputGrace: located(fields, "output_grace") { $0.duration($1, $2, atLeast: 0) },
+      idleGPU: located(fields, "idle_gpu") { $0.idleLimit($1, $2) })
+  }
+
+  private mutating func idleLimit(_ node: SpecNode, _ path: SpecPath) -> IdleLimit? {
+    let fields = fields(node, path, known: SpecFields.idleGPU)
+    let below = located(fields, "below") { $0.integer($1, $2, atLeast: 1, atMost: 100) }
+    let duration = located(fields, "for") { $0.duration($1, $2, atLeast: 1) }
+    missing(fields, ["for": "a duration such as \"15m\""], of: node)
+    guard let duration else { return nil }
+    return IdleLimit(below: below?.value ?? IdleLimit.defaultBelow, duration: duration.value)
   }
 
   /// `"90s"`, `"15m"`, `"6h"`, `"1d"`, `"1h30m"`, or a number of seconds. Returns seconds.

@@ -9,7 +9,8 @@ package enum SpecFields {
     "num_gpus", "vram_per_gpu_in_gb", "total_vram_in_gb", "vcpus", "memory_in_gb", "storage_in_gb",
     "max_hourly_price", "max_price_per_gpu_hour",
   ]
-  package static let limits = ["max_duration", "max_cost", "boot_timeout", "output_grace"]
+  package static let limits = ["max_duration", "max_cost", "boot_timeout", "output_grace", "idle_gpu"]
+  package static let idleGPU = ["below", "for"]
   package static let retry = ["on", "attempts"]
   package static let file = ["source", "destination", "exclude"]
   package static let output = ["source", "destination"]

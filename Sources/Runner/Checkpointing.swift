@@ -18,24 +18,33 @@ extension World {
     of attempt: Attempt, for job: JobRecord, _ work: @escaping @Sendable () async -> Event
   ) async -> Event {
     guard let plan = job.context.plan.checkpoint, checkpoints != nil else { return await work() }
-    let event = await withTaskGroup(of: Event?.self) { group in
-      group.addTask { await work() }
+    let event = await beside(work) { group in
       for machine in attempt.machines {
         group.addTask {
           await takeCheckpoints(of: machine, every: .seconds(plan.every), in: attempt, for: job)
           return nil
         }
       }
+    }
+    await takeLastCheckpoint(after: event, of: attempt, for: job)
+    // The group's first task always answers.
+    return event ?? .unreachable("nothing was followed", wasConnected: false)
+  }
+
+  /// Does `work` with others beside it; the first event of any of them is the answer, and the end of all.
+  func beside(
+    _ work: @escaping @Sendable () async -> Event, _ others: (inout TaskGroup<Event?>) -> Void
+  ) async -> Event? {
+    await withTaskGroup(of: Event?.self) { group in
+      group.addTask { await work() }
+      others(&group)
       var answer: Event?
-      for await event in group where event != nil {
+      for await event in group where answer == nil && event != nil {
         answer = event
         group.cancelAll()
       }
       return answer
     }
-    await takeLastCheckpoint(after: event, of: attempt, for: job)
-    // The group's first task always answers.
-    return event ?? .unreachable("nothing was followed", wasConnected: false)
   }
 
   private func takeCheckpoints(of machine: Machine, every pause: Duration, in attempt: Attempt, for job: JobRecord)

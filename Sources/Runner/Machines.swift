@@ -92,6 +92,13 @@ extension World {
     return .priced(nil)
   }
 
+  func observe(_ attempt: Attempt, tellingOf job: JobRecord) async -> [Observation] {
+    if case .booting = job.state.phase {
+      narrator.tell(.booting(job: job.id, age: clock.now() - attempt.sentAt, attempt.offering))
+    }
+    return await observe(attempt)
+  }
+
   func observe(_ attempt: Attempt) async -> [Observation] {
     await each(attempt.machines) { machine in
       guard let id = machine.id else { return .unknown("no id yet") }

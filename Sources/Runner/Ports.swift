@@ -105,6 +105,8 @@ package protocol Narrator: Sendable {
 package enum Notice: Sendable {
   case moved(JobRecord, event: Event, at: Moment)
   case note(job: String, String)
+  /// A machine boots: since when, and what the offering says of that.
+  case booting(job: String, age: Duration, Offering)
   /// Something went wrong that is tried again or lived with.
   case warning(job: String, String)
   case progress(job: String, verb: String, node: Int, Progress)

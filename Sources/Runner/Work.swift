@@ -143,7 +143,8 @@ extension World {
   /// Until every node's command is over, or the first one fails, or none can be followed.
   func follow(_ attempt: Attempt, for job: JobRecord) async -> Event {
     await keepingCheckpoints(of: attempt, for: job) {
-      await diagnosed(await followAll(attempt, for: job), of: attempt, for: job)
+      let event = await endingIdle(attempt, for: job) { await followAll(attempt, for: job) }
+      return await diagnosed(event, of: attempt, for: job)
     }
   }
 

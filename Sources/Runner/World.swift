@@ -47,7 +47,7 @@ package struct World: Sendable {
     case .create(let attempt): await create(attempt, for: job)
     case .look(let attempt): .listed(await list(expecting: attempt))
     case .price(let attempt): await price(attempt)
-    case .observe(let attempt): .observed(await observe(attempt))
+    case .observe(let attempt): .observed(await observe(attempt, tellingOf: job))
     case .reach(let attempt): await reach(attempt, for: job)
     case .upload(let attempt): await upload(attempt, for: job)
     case .launch(let attempt): await launch(attempt, for: job)

@@ -503,7 +503,7 @@ import Testing
     ),
     (
       "\"max_time\": 1",
-      "2:12: limits.max_time: unknown field; expected one of max_duration, max_cost, boot_timeout, output_grace"
+      "2:12: limits.max_time: unknown field; expected one of max_duration, max_cost, boot_timeout, output_grace, idle_gpu"
     ),
   ])
   func limitsThatCannotBeMeantAreRefused(member: String, problem: String) {
@@ -558,6 +558,14 @@ import Testing
       "2:12: matrix.l r: \"l r\" cannot be a variable's name; expected letters, digits and _, not a digit first"
     ),
     ("\"matrix\": {\"lr\": [null]}", "2:19: matrix.lr[0]: is null; expected a string, a number, true or false"),
+    (
+      "\"limits\": {\"idle_gpu\": {\"below\": 5}}",
+      "2:24: limits.idle_gpu.for: is missing; expected a duration such as \"15m\""
+    ),
+    (
+      "\"limits\": {\"idle_gpu\": {\"below\": 0, \"for\": \"15m\"}}",
+      "2:34: limits.idle_gpu.below: is 0; expected a whole number from 1 to 100"
+    ),
     ("\"checkpoint\": {\"source\": \"a\"}", "2:15: checkpoint.every: is missing; expected a duration such as \"5m\""),
     ("\"checkpoint\": {\"every\": \"5m\"}", "2:15: checkpoint.source: is missing; expected a path inside the workdir"),
     (

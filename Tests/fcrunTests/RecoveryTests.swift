@@ -137,4 +137,23 @@ struct RecoveryTests {
       #expect(candidates.first?["failed_lately"].bool == false)
     }
   }
+
+  @Test("GPUs that do nothing end the job as out of time, with its outputs; idle_gpu is named")
+  func idle() async throws {
+    try await Bench.run { bench in
+      let go = bench.folder + "/go"
+      let spec = try bench.spec([
+        "command": "echo 1 >out; touch '\(go)'; sleep 60", "outputs": ["out"],
+        "resources": ["num_gpus": 1], "limits": ["max_duration": "10m", "idle_gpu": ["below": 5, "for": "2s"]],
+      ])
+      let submit = try bench.start("submit", spec)
+      try await submit.says("running")
+      try await bench.disturbMachine(
+        try tools(bench, nvidia: "case $* in *utilization*) echo 3; echo 0 ;; *) echo 'GPU 0: A100' ;; esac"))
+      let ended = try await submit.end()
+      #expect(ended.code == 124 && ended.err.contains("idle_gpu"), "\(ended.err)")
+      #expect(bench.text("out") == "1\n")
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
 }
