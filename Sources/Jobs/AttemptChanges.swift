@@ -72,6 +72,14 @@ extension Attempt {
     }
   }
 
+  func taking(_ answers: [PostAnswer], at now: Moment) -> Attempt {
+    changing { attempt in
+      for (index, answer) in answers.enumerated() { attempt.machines[index].take(answer, since: lastPostAt) }
+      attempt.notePosts(answers, at: now)
+      attempt.postTrouble = answers.lazy.compactMap(\.trouble).first ?? attempt.postTrouble
+    }
+  }
+
   var lastPostAt: Moment { postedAt ?? sentAt }
 
   /// A POST that was answered, or should have been, has left by now: it may have been put off since the intent was

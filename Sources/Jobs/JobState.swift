@@ -284,6 +284,9 @@ extension JobState {
     case (.choosing, .chosen(let offering)):
       with(.creating(.planned(number: past.count + 1, at: offering, in: context, now: now)))
     case (.creating(let attempt), .posted(let answers)): posted(answers, in: attempt, at: now)
+    // The answer to a POST that was out when the job was given up.
+    case (.releasing(let attempt, let outcome), .posted(let answers)):
+      with(.releasing(attempt.taking(answers, at: now), outcome))
     case (.settling(let attempt), .listed(let listing)): listed(listing, in: attempt, at: now)
     case (.pricing(let attempt), .priced(let offering)): priced(offering, in: attempt, context: context)
     case (.connecting(let attempt), .reached(let contacts)): with(.uploading(attempt.pinned(contacts)))
@@ -461,11 +464,7 @@ extension JobState {
 
 extension JobState {
   private func posted(_ answers: [PostAnswer], in attempt: Attempt, at now: Moment) -> JobState {
-    var attempt = attempt
-    for (index, answer) in answers.enumerated() { attempt.machines[index].take(answer, since: attempt.lastPostAt) }
-    attempt.notePosts(answers, at: now)
-    attempt.postTrouble = answers.lazy.compactMap(\.trouble).first ?? attempt.postTrouble
-    return settled(attempt, refusal: answers.lazy.compactMap(\.refusal).first, at: now)
+    settled(attempt.taking(answers, at: now), refusal: answers.lazy.compactMap(\.refusal).first, at: now)
   }
 
   private func listed(_ listing: Listing, in attempt: Attempt, at now: Moment) -> JobState {
@@ -626,6 +625,21 @@ extension JobState {
     case .stopping(_, let outcome), .collecting(_, let outcome), .releasing(_, let outcome),
       .salvaging(_, let outcome), .proving(_, let outcome), .finished(let outcome, _):
       outcome
+    }
+  }
+
+  package func isLaunching(_ attempt: Attempt) -> Bool {
+    if case .launching(let known) = phase { known.number == attempt.number } else { false }
+  }
+
+  /// Something may be rented, or was: the loop must not end here because of this computer.
+  package var mayCostMoney: Bool {
+    switch phase {
+    case .choosing: false
+    case .creating(let attempt): attempt.mayExist
+    case .settling, .pricing, .booting, .connecting, .uploading, .launching, .running, .stopping, .collecting,
+      .releasing, .salvaging, .proving, .finished:
+      true
     }
   }
 

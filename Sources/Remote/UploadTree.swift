@@ -59,11 +59,16 @@ package struct UploadTree: Sendable, Equatable {
     var rules: IgnoreRules
   }
 
-  /// - Parameter scopes: rules of the folders above; nil where nothing is ignored.
+  /// - Parameter scopes: nil: no file of rules is looked for.
   private mutating func walk(
     _ folder: [UInt8], below: [[UInt8]], at destination: [[UInt8]], scopes: [Scope]?, extra: [Scope]
   ) throws(Failure) {
-    let scopes = try scopes.map { above throws(Failure) in above + (try Self.scopes(in: folder, below)) }
+    var scopes = scopes
+    for file in scopes == nil ? [] : [".gitignore", ".fcrunignore"] {
+      let path = folder + [Path.slash] + Array(file.utf8)
+      guard let text = try Self.textIfThere(path) else { continue }
+      scopes?.append(Scope(depth: below.count, rules: IgnoreRules(text)))
+    }
     for name in try Self.names(in: folder) {
       let place = below + [name]
       let local = folder + [Path.slash] + name

@@ -94,7 +94,7 @@ extension World {
     // That the connection broke is told by whoever follows.
     case .failed(let failure) where !failure.isOfConnection && !Task.isCancelled:
       return tell(failure.message, of: job, unless: told)
-    case .failed, .transferred, .progress, .log, .connected, .executed, .status: return nil
+    case .failed, .transferred, .progress, .log, .refused, .connected, .executed, .status: return nil
     }
   }
 

@@ -52,28 +52,38 @@ package struct Driver: Sendable {
     while case .perform(let effect) = run.record.state.next(tries: run.tries) {
       // A cancelled task gets no answers any more: what it leaves is as a crash leaves it.
       guard !run.isOverdue(at: world.clock.now()), !Task.isCancelled else { break }
-      let (event, wake) = await perform(effect, for: run)
+      if let why = unstoredIntent(of: effect, in: &run) {
+        try step(&run, .failed(.failed(why)))
+        continue
+      }
+      let (event, wake) = try await perform(effect, for: &run)
       if let event { try step(&run, event) }
       if let wake { try step(&run, waking: wake) }
       // A signal that came while a machine was given back: there is no next attempt.
       if let signal = run.signal?.what, case .choosing = run.record.state.phase { try step(&run, .interrupted(signal)) }
     }
+    await insist(on: &run)
     return Verdict(record: run.record, signal: run.signal?.what)
   }
 
-  private func perform(_ effect: Effect, for run: Run) async -> (Event?, Wake?) {
+  private func perform(_ effect: Effect, for run: inout Run) async throws -> (Event?, Wake?) {
     let record = run.record
     let pause = Pace.pause(before: effect, in: run, at: world.clock.now(), jitter: world.entropy.fraction())
     let isPost = if case .create = effect { true } else { false }
-    // A POST that is out is worth waiting for a little: its answer holds the id.
-    return await world.wakes.run(
-      job: record.id, within: run.deadline.map { max(.zero, $0 - world.clock.now()) },
-      mercy: isPost && pause == .zero ? Pace.mercyForPost : .zero,
-      listensForCancel: !run.isEnding
-    ) {
-      if pause > .zero { await world.clock.sleep(for: pause) }
-      return Task.isCancelled ? nil : await world.perform(effect, for: record)
-    }
+    let limit = run.deadline.map { max(.zero, $0 - world.clock.now()) }
+    let listensForCancel = !run.isEnding
+    var heard: Result<Void, any Error> = .success(())
+    // A POST that is out is worth waiting for a little: its answer holds the id. That the job is over is durable before.
+    let answer = await world.wakes.run(
+      job: record.id, within: limit, mercy: isPost && pause == .zero ? Pace.mercyForPost : .zero,
+      listensForCancel: listensForCancel,
+      heard: { wake in heard = Result { try step(&run, waking: wake) } },
+      {
+        if pause > .zero { await world.clock.sleep(for: pause) }
+        return Task.isCancelled ? nil : await world.perform(effect, for: record)
+      })
+    try heard.get()
+    return answer
   }
 }
 
@@ -92,6 +102,15 @@ extension Driver {
     var signal: (what: Signal, at: Moment)?
     var cancelIsTaken = false
     var releasingSince: Moment?
+    /// What a process would find in the store now.
+    var stored: JobState
+    /// The last event that the store does not know, and why.
+    var unstored: (event: Event, why: String)?
+
+    init(record: JobRecord) {
+      self.record = record
+      stored = record.state
+    }
 
     /// A request to cancel would change nothing any more.
     var isEnding: Bool { cancelIsTaken || signal != nil || record.state.isReleasing }
@@ -142,7 +161,7 @@ extension Driver {
     if next.word != run.record.state.word { run.trouble = nil }
     run.record.state = next
     if next.isReleasing { run.releasingSince = run.releasingSince ?? now } else { run.releasingSince = nil }
-    try commit(run, event, at: now)
+    try commit(&run, event, at: now)
     world.narrator.tell(.moved(run.record, event: event, at: now))
   }
 
@@ -154,20 +173,41 @@ extension Driver {
     world.narrator.tell(.warning(job: run.record.id, trouble))
   }
 
+}
+
+// MARK: - A store that fails
+
+extension Driver {
   /// A full disk must not keep a machine alive, nor hide a result: only before something is rented may the store not fail.
-  private func commit(_ run: Run, _ event: Event, at now: Moment) throws {
+  /// What could not be committed is in the next commit, which holds the whole state.
+  private func commit(_ run: inout Run, _ event: Event, at now: Moment) throws {
     do {
       try journal.commit(run.record, event: event.word, at: now)
+      (run.stored, run.unstored) = (run.record.state, nil)
     } catch StoreError.fenced(let id) {
       throw StoreError.fenced(id)
     } catch {
-      switch run.record.state.phase {
-      case .choosing: throw error
-      case .creating(let attempt) where !attempt.mayExist: throw error
-      case .creating, .settling, .pricing, .booting, .connecting, .uploading, .launching, .running, .stopping,
-        .collecting, .releasing, .salvaging, .proving, .finished:
-        world.narrator.tell(.warning(job: run.record.id, "\(error); the job goes on without it"))
-      }
+      guard run.record.state.mayCostMoney else { throw error }
+      run.unstored = (event, "\(error)")
+      world.narrator.tell(.warning(job: run.record.id, "\(error); the job goes on without it"))
+    }
+  }
+
+  /// The command may start only once it is durable that it may have: a later process would start it again in another attempt.
+  private func unstoredIntent(of effect: Effect, in run: inout Run) -> String? {
+    guard case .launch(let attempt) = effect, let event = run.unstored?.event, !run.stored.isLaunching(attempt) else {
+      return nil
+    }
+    try? commit(&run, event, at: world.clock.now())
+    return run.unstored.map { "the command was not started, because the job cannot be stored: \($0.why)" }
+  }
+
+  /// The end of a job is worth waiting for a disk a little: a later process would take the machine for lost.
+  private func insist(on run: inout Run) async {
+    for _ in 0..<Pace.insistence where run.signal == nil && !Task.isCancelled {
+      guard let event = run.unstored?.event else { return }
+      await world.clock.sleep(for: .seconds(1))
+      try? commit(&run, event, at: world.clock.now())
     }
   }
 }

@@ -19,9 +19,11 @@ package final class Lease: Sendable {
   private let descriptor: Int32
 
   /// nil when another process holds it.
-  package init?(folder: String) {
-    descriptor = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { return nil }
+  /// - Throws: ``NoLease`` when the file cannot be opened: open(2).
+  package init?(folder: String) throws(NoLease) {
+    let path = folder + "/lock"
+    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw NoLease(path: path, error: errno) }
     guard Self.lock(descriptor) else {
       close(descriptor)
       return nil
@@ -93,11 +95,20 @@ package final class Lease: Sendable {
     #endif
   }
 
-  /// Whether some process drives the job at this moment.
+  /// Whether some process drives the job at this moment, or may: what cannot be seen is taken for held.
   package static func isHeld(folder: String) -> Bool {
-    let file = open(folder + "/lock", O_RDONLY | O_CLOEXEC)
+    do { return try look(folder: folder) } catch { return true }
+  }
+
+  /// - Throws: ``NoLease`` when that cannot be seen.
+  package static func look(folder: String) throws(NoLease) -> Bool {
+    let path = folder + "/lock"
+    let file = open(path, O_RDONLY | O_CLOEXEC)
     // Only where there is no such file nobody can hold it; every other error says nothing.
-    guard file >= 0 else { return errno != ENOENT }
+    guard file >= 0 else {
+      if errno == ENOENT { return false }
+      throw NoLease(path: path, error: errno)
+    }
     defer { close(file) }
     // Shared: those who look are not in each other's way.
     return flock(file, LOCK_SH | LOCK_NB) != 0
@@ -108,4 +119,12 @@ package final class Lease: Sendable {
     ftruncate(descriptor, 0)
     _ = text.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
   }
+}
+
+/// A lease that this process cannot ask for: full disk, too few descriptors, a folder that is gone.
+package struct NoLease: Error, CustomStringConvertible {
+  let path: String
+  let error: Int32
+
+  package var description: String { "\(path) cannot be opened: \(String(cString: strerror(error)))" }
 }

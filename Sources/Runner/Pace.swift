@@ -9,6 +9,8 @@ enum Pace {
   static let reportUnprovedAfterSignal = Duration.milliseconds(9_000)
   /// How long a POST may still answer after a signal: the DELETE has to be out within a second of it.
   static let mercyForPost = Duration.milliseconds(700)
+  /// How often a commit of a job's end is tried again, once a second.
+  static let insistence = 10
   /// For what can still be saved after a DELETE.
   static let salvage = Duration.seconds(3)
   /// The command may still be writing: its logs have no end to wait for.

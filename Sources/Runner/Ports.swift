@@ -53,10 +53,10 @@ package enum Wake: Sendable, Equatable {
 package protocol Wakes: Sendable {
   /// Runs `operation`, and says what else came up meanwhile: ``Wake/deadline`` when `limit` has passed.
   ///
-  /// When something comes first the operation gets `mercy` to end by itself, then it is cancelled and its event is
-  /// dropped: what it did is as unknown as after a crash.
+  /// When something comes first the operation is cancelled and its event is dropped: what it did is as unknown as after a
+  /// crash. With a `mercy` it gets that long to end by itself, and what came first is told to `heard` at once instead.
   func run(
-    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool,
+    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) -> Void,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?)
 }

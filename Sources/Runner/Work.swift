@@ -131,7 +131,7 @@ extension World {
       switch kind {
       case .progress(let progress): narrator.tell(.progress(job: id, verb: word, node: node, progress))
       case .log(let growth): narrator.tell(.logGrew(job: id, attempt: number, node: node, growth))
-      case .connected, .executed, .transferred, .status, .failed: break
+      case .refused, .connected, .executed, .transferred, .status, .failed: break
       }
     }
   }
@@ -258,9 +258,9 @@ extension World {
 
 extension JobRecord {
   /// Records of the supervisor: one folder for each attempt, outside the workdir.
-  func control(of attempt: Attempt) -> String { "~/.fcrun/\(id)/a\(attempt.number)" }
+  package func control(of attempt: Attempt) -> String { "~/.fcrun/\(id)/a\(attempt.number)" }
 
-  var workdir: String { context.plan.workdir ?? "~/fcrun/\(id)" }
+  package var workdir: String { context.plan.workdir ?? "~/fcrun/\(id)" }
 
   package func link(to machine: Machine) -> Link {
     let told = context.plan.sshUser ?? machine.address?.user
@@ -316,7 +316,7 @@ extension NodeEnd {
     case .status(.exited(let record)): self.init(node: node, how: .ended(CommandEnd(record)))
     case .status(.lost(let why)): self.init(node: node, how: JobStatus.isReboot(why) ? .rebooted(why) : .lost(why))
     case .status(.notBegun): self.init(node: node, how: .lost("the machine has no record of the command any more"))
-    case .status(.running), .progress, .log, .connected, .executed, .transferred, .failed: return nil
+    case .status(.running), .progress, .log, .refused, .connected, .executed, .transferred, .failed: return nil
     }
   }
 
@@ -372,6 +372,7 @@ extension Request.Verb {
     case .follow: "follow"
     case .stop: "stop"
     case .collect: "collect"
+    case .forward: "forward"
     case .cancel: "cancel"
     }
   }

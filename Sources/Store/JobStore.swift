@@ -20,6 +20,7 @@ import Jobs
 /// No network call is ever made inside a transaction. Throws ``StoreError``.
 package final class JobStore: Sendable {
   private let queue: DatabaseQueue
+  private let ballast: Ballast?
 
   /// Opens or makes `fcrun.db` in `home`.
   package init(home: String) throws(StoreError) {
@@ -30,6 +31,7 @@ package final class JobStore: Sendable {
     defer { close(lock) }
     flock(lock, LOCK_EX)
     Self.makeEmpty(path)
+    ballast = Ballast(home: home)
     do {
       queue = try DatabaseQueue(path: path, configuration: Self.configuration)
       // GRDB sets NORMAL in its own WAL set-up, after prepareDatabase: set it again and read it back.
@@ -51,7 +53,10 @@ package final class JobStore: Sendable {
     if made >= 0 { close(made) }
   }
 
-  private init(queue: DatabaseQueue) { self.queue = queue }
+  private init(queue: DatabaseQueue) {
+    self.queue = queue
+    ballast = nil
+  }
 
   /// A store in memory that knows no job, and is gone with its last reference: for what works without a file.
   package static func empty() throws(StoreError) -> JobStore {
@@ -90,6 +95,7 @@ extension JobStore {
   ///   one is not stored.
   @discardableResult
   package func insert(_ job: JobRecord) throws(StoreError) -> JobRecord {
+    if let ballast, !ballast.isThere { throw .failed(ballast.absence) }
     let first = try write { db in
       if let first = try Self.row(db, submitID: job.arrangement.submitID) { return first as Row? }
       try db.execute(
@@ -142,10 +148,15 @@ extension JobStore {
   }
 
   /// Newest first.
-  package func jobs(unfinishedOnly: Bool, limit: Int = 1_000_000) throws(StoreError) -> [JobRecord] {
-    let filter = unfinishedOnly ? "WHERE phase <> 'finished'" : ""
+  /// - Parameter since: only what was submitted then or later.
+  package func jobs(
+    unfinishedOnly: Bool, since: Moment? = nil, limit: Int = 1_000_000
+  ) throws(StoreError) -> [JobRecord] {
+    let filter = unfinishedOnly ? "AND phase <> 'finished'" : ""
     let rows = try read {
-      try Row.fetchAll($0, sql: "SELECT * FROM jobs \(filter) ORDER BY created_at DESC LIMIT ?", arguments: [limit])
+      try Row.fetchAll(
+        $0, sql: "SELECT * FROM jobs WHERE created_at >= ? \(filter) ORDER BY created_at DESC LIMIT ?",
+        arguments: [since?.milliseconds ?? 0, limit])
     }
     return try rows.map { row throws(StoreError) in try record(row) }
   }
@@ -163,7 +174,7 @@ extension JobStore {
   /// - Throws: ``StoreError/fenced(_:)`` when another process has claimed the job.
   package func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
     let watched = job.state.namesToWatch
-    try write { db in
+    try writeOnFullDisk { db in
       try db.execute(
         sql: "UPDATE jobs SET state = ?, phase = ?, updated_at = ? WHERE id = ? AND epoch = ?",
         arguments: [try encoded(job.state), job.state.word, now.milliseconds, job.id, job.epoch])
@@ -288,6 +299,16 @@ extension JobStore {
 
   private func write<T>(_ body: (Database) throws -> T) throws(StoreError) -> T {
     do { return try queue.write(body) } catch { throw Self.failed(error) }
+  }
+
+  /// Where the disk is full, the ballast is given up for it.
+  private func writeOnFullDisk(_ body: (Database) throws -> Void) throws(StoreError) {
+    do {
+      try queue.write(body)
+    } catch {
+      guard Ballast.wouldHelp(against: error), ballast?.giveUp() == true else { throw Self.failed(error) }
+      try write(body)
+    }
   }
 
   private static func failed(_ error: any Error) -> StoreError {

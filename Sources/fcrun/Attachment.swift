@@ -13,28 +13,19 @@ struct Attachment: Sendable {
   /// - Returns: the exit code.
   func follow(_ signals: SignalInbox) async throws -> Int32 {
     let form: Console.Form = json ? .json : .text
-    let printer = LogPrinter(folder: installation.folder(of: id), to: Console.sink(of: form), fromStart: true)
+    let printer = Console.printer(form, installation.folder(of: id), fromStart: true)
     while true {
       let record = try await Watch(installation: installation, printer: printer).untilOver(id)
-      if record.isFinished { return await end(of: record, form, printer) }
+      if record.isFinished { await ResumeCommand.leave(record, installation, form, printer) }
       if let code = try await drive(record, form, printer, signals) { return code }
     }
-  }
-
-  private func end(of record: JobRecord, _ form: Console.Form, _ printer: LogPrinter) async -> Int32 {
-    let verdict = Verdict(record: record, signal: nil)
-    let console = Console(form, folder: installation.folder(of: id), printer: printer)
-    console.emitEnd(verdict, at: LiveClock().now())
-    if !json, let outcome = verdict.outcome { console.say("\(id): \(outcome.sentence)") }
-    await console.drain()
-    return verdict.exitCode
   }
 
   /// nil when another process was faster.
   private func drive(
     _ record: JobRecord, _ form: Console.Form, _ printer: LogPrinter, _ signals: SignalInbox
   ) async throws -> Int32? {
-    signals.open(leavingBehind: id)
+    if json { signals.open(leavingBehind: record) } else { signals.open(leavingBehind: record, in: installation) }
     let cloud = try await Cloud.of(record, home: installation.home)
     var drive = Drive(installation: installation, form: form)
     drive.printer = printer

@@ -38,26 +38,36 @@ final class Console: Narrator {
   private let voice = DispatchQueue(label: "console")
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private let progressLine = Mutex(ProgressLine())
+  /// Is told what a process that leaves now would leave behind.
+  private let parting: @Sendable (Parting) -> Void
 
-  /// - Parameter printer: has printed some of the job's output already; nil for one that goes on where printing stopped.
-  init(_ form: Form, folder: String, printer: LogPrinter? = nil) {
+  /// - Parameter printer: goes on where it stopped, instead of a new one.
+  init(
+    _ form: Form, folder: String, printer: LogPrinter? = nil, parting: @escaping @Sendable (Parting) -> Void = { _ in }
+  ) {
     self.form = form
-    self.printer = printer ?? LogPrinter(folder: folder, to: Self.sink(of: form))
+    self.parting = parting
+    self.printer = printer ?? Self.printer(form, folder)
   }
 
-  static func sink(of form: Form) -> LogPrinter.Sink {
-    switch form {
-    case .text: .descriptors
-    case .told, .quiet: .nowhere
-    case .json: .lines { file, bytes in Console.emit(Self.event(output: bytes, of: file)) }
-    }
+  /// What prints a job's output in this form.
+  static func printer(_ form: Form, _ folder: String, fromStart: Bool = false) -> LogPrinter {
+    let sink: LogPrinter.Sink =
+      switch form {
+      case .text: .descriptors
+      case .told, .quiet: .nowhere
+      case .json: .lines { file, bytes in Console.emit(Self.event(output: bytes, of: file)) }
+      }
+    return LogPrinter(folder: folder, to: sink, fromStart: fromStart)
   }
 
   func tell(_ notice: Notice) {
     switch notice {
     case .logGrew(_, let attempt, let node, let growth):
       printer.grew(LogPrinter.LogFile(attempt: attempt, node: node, stream: growth.stream))
-    case .moved(let record, let event, let now): moved(record, event, now)
+    case .moved(let record, let event, let now):
+      parting(.middle(record))
+      moved(record, event, now)
     case .note(let job, let text): note(text, job)
     case .booting(_, let age, let offering): show { $0.booting(age, offering) }
     case .warning(let job, let text): warn(text, job)
@@ -65,9 +75,21 @@ final class Console: Narrator {
     }
   }
 
-  /// Everything that the job wrote has been handed to its readers.
-  func finish(_ record: JobRecord) async {
-    await printer.finish(LogFiles.of(record))
+  /// Says how it ended, after everything that the job wrote, and hands all of it to the readers.
+  ///
+  /// - Parameter patience: how long a reader is waited for that does not read; nil: for ever.
+  func finish(_ verdict: Verdict, at now: Moment, within patience: Duration?) async {
+    let isHeard = OneShot()
+    if let patience {
+      DispatchQueue.global().asyncAfter(deadline: .now() + patience.seconds) { isHeard.fire() }
+    }
+    printer.finish(LogFiles.of(verdict.record)) { [self] in
+      emitEnd(verdict, at: now)
+      if verdict.outcome == nil { say(StillBilling.sentence(verdict.record, at: now)) }
+      annotate(verdict)
+      speak { isHeard.fire() }
+    }
+    await isHeard.wait()
   }
 
   /// Everything that was told has been handed to its readers.
@@ -88,6 +110,9 @@ final class Console: Narrator {
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
       emit(Self.event(state: record, now))
     case .text, .told:
+      if case .text = form, case .creating = record.state.phase {
+        speak { WorkflowCommands.ofThisProcess?.group("fcrun: a machine for \(record.name) (\(record.id))") }
+      }
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
       if let line = Narration.line(record, event, at: now) { say(line) }
     }
@@ -107,6 +132,9 @@ final class Console: Narrator {
     }
     say("warning: \(text)")
   }
+
+  /// The line of a transfer that is over goes.
+  func clear() { speak { [self] in clearProgress() } }
 
   func say(_ text: String) {
     speak { [self] in
@@ -160,7 +188,14 @@ extension Console {
   }
 
   /// The last event: it says whose the exit code is.
-  func emitEnd(_ verdict: Verdict, at now: Moment) {
+  /// For whoever looks at a run of a CI system and not at its log.
+  private func annotate(_ verdict: Verdict) {
+    guard case .text = form, verdict.exitCode != 0, let commands = WorkflowCommands.ofThisProcess else { return }
+    let what = verdict.outcome?.sentence ?? "the release is not proved, a machine may still be billing"
+    speak { commands.annotate("\(verdict.record.name): \(what) (exit code \(verdict.exitCode))") }
+  }
+
+  private func emitEnd(_ verdict: Verdict, at now: Moment) {
     guard case .json = form else { return }
     emit(
       .object(of: [
@@ -308,5 +343,24 @@ enum Narration {
 enum Time {
   static func text(_ moment: Moment) -> String {
     Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000).formatted(.iso8601)
+  }
+
+  /// `10m` ago, or a point in time.
+  /// - Throws: ``Failure`` 64 that names the option.
+  static func parse(_ text: String, option: String) throws -> Moment {
+    let now = LiveClock().now()
+    if let seconds = Durations.parse(text) { return Moment(milliseconds: now.milliseconds - Int64(seconds) * 1000) }
+    guard let date = Timestamp.date(iso8601: text) else {
+      throw Failure(
+        status: .usage, message: "\(option) is \"\(text)\": expected a duration or a time",
+        next: "\(option) 10m, or \(option) \(self.text(now))")
+    }
+    return Moment(milliseconds: Int64((date.timeIntervalSince1970 * 1000).rounded()))
+  }
+
+  /// With milliseconds.
+  static func preciseText(_ moment: Moment) -> String {
+    Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000)
+      .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
   }
 }

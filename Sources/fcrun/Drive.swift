@@ -19,7 +19,7 @@ struct Drive: Sendable {
   var cancels = false
   /// Ends the process that drives the job, if there is one.
   var takesOver = false
-  /// Prints the job's output, where that has begun before it is driven here.
+  /// Has printed a part of the job's output already.
   var printer: LogPrinter?
   /// Looks for late machines meanwhile; not for each of many jobs in one process.
   var watches = true
@@ -29,23 +29,50 @@ struct Drive: Sendable {
 
   /// - Throws: ``Failure`` when the job is driven by another process, or cannot be driven with this environment.
   func run(_ id: String, on cloud: Cloud, signals: SignalInbox) async throws -> Verdict {
-    guard takesOver || !installation.isDriven(id) else { throw alreadyDriven(id) }
-    let console = Console(form, folder: installation.folder(of: id), printer: printer)
+    try refuseIfDriven(id)
+    let console = Console(
+      form, folder: installation.folder(of: id), printer: printer, parting: { signals.part(with: $0) })
     // All that can be missing is asked for before an owner is ended: a job must not be left with nobody.
     let world = try await world(for: try known(id), cloud, console, signals)
     if takesOver { try endOwner(of: id) }
-    guard let lease = Lease(folder: installation.folder(of: id)) else { throw alreadyDriven(id) }
+    let lease = try lease(of: id)
     defer { withExtendedLifetime(lease) {} }
     let record = try claim(id)
     warnAboutMissingSecrets(record, console)
     let verdict = try await watching(cloud) {
       try await driver(in: world).run(record, first: cancels ? .cancelRequested : .restarted)
     }
-    await console.finish(verdict.record)
-    console.emitEnd(verdict, at: world.clock.now())
-    report(verdict, console, at: world.clock.now())
-    await console.drain()
+    signals.part(with: .end(verdict))
+    await console.finish(verdict, at: world.clock.now(), within: patience(after: signals))
     return verdict
+  }
+
+  /// How long readers of what is printed are waited for: for ever, but after a signal ten seconds are all there is. What
+  /// they did not take is in the log files, and `resume` prints it.
+  private func patience(after signals: SignalInbox) -> Duration? {
+    signals.age.map { max(.milliseconds(300), min(.seconds(2), .milliseconds(9_700) - $0)) }
+  }
+
+  private func refuseIfDriven(_ id: String) throws {
+    guard !takesOver else { return }
+    let isDriven: Bool
+    do { isDriven = try Lease.look(folder: installation.folder(of: id)) } catch { throw noLease(error) }
+    if isDriven { throw alreadyDriven(id) }
+  }
+
+  private func lease(of id: String) throws -> Lease {
+    do {
+      guard let lease = try Lease(folder: installation.folder(of: id)) else { throw alreadyDriven(id) }
+      return lease
+    } catch let error as NoLease {
+      throw noLease(error)
+    }
+  }
+
+  private func noLease(_ error: NoLease) -> Failure {
+    Failure(
+      status: .failed, message: "the job cannot be driven from here: \(error)",
+      next: "look at the disk, and at the limit of open files: ulimit -n")
   }
 
   /// Looks for late machines beside `work`. A look that is under way at its end is cut short, and says what it leaves.
@@ -143,10 +170,6 @@ struct Drive: Sendable {
     console.say("warning: \(missing.joined(separator: ", ")) not in the environment: masking in the logs is off")
   }
 
-  private func report(_ verdict: Verdict, _ console: Console, at now: Moment) {
-    guard verdict.outcome == nil else { return }
-    console.say(StillBilling.sentence(verdict.record, at: now))
-  }
 }
 
 /// What is said when a machine may still be there: the loudest thing fcrun can say.
@@ -199,14 +222,51 @@ final class Passphrases: Sendable {
   }
 }
 
-extension SignalInbox {
-  /// Signals of a process that drives `id`: the second leaves at once, with the command that finishes the work.
-  func open(leavingBehind id: String) {
-    open { _ in
-      StandardStream.writeIfHeard(
-        "\nfcrun: left at once; a machine may still cost money; finish with: fcrun resume \(id)\n", to: STDERR_FILENO)
-      _exit(ExitStatus.stillBilling.rawValue)
-    }
+/// What a second signal says, and with which code it leaves.
+struct Parting: Sendable {
+  var text: String?
+  var code: Int32
+  /// The first signal does, too.
+  var isAtFirst = false
 
+  /// In the middle of a job: a machine may be there.
+  static func middle(_ record: JobRecord) -> Parting {
+    let machines = record.state.attempt.map { $0.instanceIDs.isEmpty ? $0.machines.map(\.name) : $0.instanceIDs } ?? []
+    let what = machines.isEmpty ? "a machine" : machines.joined(separator: ", ")
+    return Parting(
+      text: "left at once; \(what) may still cost money; finish with: fcrun resume \(record.id)",
+      code: ExitStatus.stillBilling.rawValue)
+  }
+
+  /// All that was left to do was to print.
+  static func end(_ verdict: Verdict) -> Parting {
+    var parting = verdict.outcome == nil ? middle(verdict.record) : Parting(code: verdict.exitCode)
+    parting.isAtFirst = true
+    return parting
+  }
+}
+
+extension SignalInbox {
+  /// Signals of a process that drives `record`: the second leaves at once, with the command that finishes the work.
+  func open(leavingBehind record: JobRecord) {
+    part(with: .middle(record))
+    open()
+  }
+
+  /// The same, after the question whether to stop or to leave the job to a process of its own, where it can be asked.
+  func open(leavingBehind record: JobRecord, in installation: Installation) {
+    if StopOrDetach.isPossible(for: record) {
+      let question = StopOrDetach(job: record.id, installation: installation)
+      consider { question.tells(of: $0) }
+    }
+    open(leavingBehind: record)
+  }
+
+  func part(with parting: Parting) {
+    leave(atFirst: parting.isAtFirst) { _ in
+      KeyPress.restore()
+      if let text = parting.text { StandardStream.writeIfHeard("\nfcrun: \(text)\n", to: STDERR_FILENO) }
+      _exit(parting.code)
+    }
   }
 }

@@ -8,24 +8,51 @@ struct Fcrun: AsyncParsableCommand {
     abstract: "Runs jobs on rented GPU machines, and gives the machines back.",
     version: Version.text,
     subcommands: [
-      SubmitCommand.self, PlanCommand.self, ValidateCommand.self, PsCommand.self, ShowCommand.self, CostCommand.self,
+      SubmitCommand.self,
+      RunCommand.self,
+      PlanCommand.self,
+      ValidateCommand.self,
+      InitCommand.self,
+      SchemaCommand.self,
+      PsCommand.self,
+      ShowCommand.self,
+      CostCommand.self,
       LogsCommand.self,
-      AttachCommand.self, WaitCommand.self, CancelCommand.self, ResumeCommand.self, ReapCommand.self,
-      FetchCommand.self, SSHCommand.self, DoctorCommand.self, SimCommand.self, UICommand.self,
-      OfferingsCommand.self, VolumeOfferingsCommand.self, VolumesCommand.self, InstancesCommand.self,
-      KeysCommand.self, ModelsCommand.self,
+      TopCommand.self,
+      AttachCommand.self,
+      WaitCommand.self,
+      CancelCommand.self,
+      ResumeCommand.self,
+      ReapCommand.self,
+      FetchCommand.self,
+      CopyCommand.self,
+      SSHCommand.self,
+      PortCommand.self,
+      DoctorCommand.self,
+      CompletionCommand.self,
+      ManualCommand.self,
+      ParseCommand.self,
+      SimCommand.self,
+      UICommand.self,
+      OfferingsCommand.self,
+      VolumeOfferingsCommand.self,
+      VolumesCommand.self,
+      InstancesCommand.self,
+      KeysCommand.self,
+      ModelsCommand.self,
     ]
   )
 
   static func main() async {
-    StandardStream.requireAll()
     do {
+      try StandardStream.requireAll()
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
         try command.run()
       }
+      WorkflowCommands.ofThisProcess?.goOn()
     } catch {
       Report.exit(error)
     }

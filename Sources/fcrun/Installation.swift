@@ -101,6 +101,28 @@ struct Installation: Sendable {
     }
   }
 
+  /// Folders of jobs that the store does not know: the database was deleted, or another one was put in its place.
+  var unknownFolders: [String] {
+    let folders = (try? FileManager.default.contentsOfDirectory(atPath: home + "/jobs")) ?? []
+    return folders.filter { folder in
+      if case .failure(.unknownJob) = Result(catching: { () throws(StoreError) in try store.job(folder) }) {
+        true
+      } else {
+        false
+      }
+    }.sorted()
+  }
+
+  /// They may have machines, and nothing here would say so.
+  func warnAboutUnknownFolders() {
+    let unknown = unknownFolders
+    guard let first = unknown.first else { return }
+    let others = unknown.count > 1 ? " and \(unknown.count - 1) more" : ""
+    Report.warn(
+      "warning: \(home)/jobs holds \(first)\(others), and \(home)/fcrun.db knows nothing of it: was the database deleted? "
+        + "its machines, if there are any: fcrun reap \(unknown.prefix(20).joined(separator: " "))")
+  }
+
   func folder(of job: String) -> String { "\(home)/jobs/\(job)" }
 
   func hasFolder(of job: String) -> Bool { FileManager.default.fileExists(atPath: folder(of: job)) }

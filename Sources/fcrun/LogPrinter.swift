@@ -21,6 +21,8 @@ final class LogPrinter: Sendable {
     case descriptors
     /// The same, from the start, and without noting it.
     case copies
+    /// As `copies`, and as it is on a terminal, too.
+    case rawCopies
     case nowhere
     case lines(@Sendable (_ file: LogFile, _ bytes: [UInt8]) -> Void)
   }
@@ -60,8 +62,13 @@ final class LogPrinter: Sendable {
 
   /// Waits until everything that is in `files` has been printed.
   func finish(_ files: [LogFile]) async {
+    await withCheckedContinuation { continuation in finish(files) { continuation.resume() } }
+  }
+
+  /// Calls `then` when everything that is in `files` has been printed.
+  func finish(_ files: [LogFile], then: @escaping @Sendable () -> Void) {
     for file in files { grew(file) }
-    await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
+    queue.async(execute: then)
   }
 
   /// Begins at the last `lines` lines of each file.
@@ -88,14 +95,17 @@ final class LogPrinter: Sendable {
     offsets.withLock { $0[file] = offset }
   }
 
+  private var isRaw: Bool { if case .rawCopies = sink { true } else { false } }
+
   private func show(_ bytes: [UInt8], of file: LogFile) {
     switch sink {
     case .nowhere: break
     case .lines(let show): show(file, bytes)
-    case .descriptors, .copies:
+    case .descriptors, .copies, .rawCopies:
       guard !closed.withLock({ $0.contains(file.stream) }) else { return }
+      WorkflowCommands.ofThisProcess?.stop()
       let descriptor = file.stream == .stdout ? STDOUT_FILENO : STDERR_FILENO
-      let visible = isatty(descriptor) == 1 ? TerminalText.harmless(bytes) : bytes
+      let visible = isRaw || isatty(descriptor) != 1 ? bytes : TerminalText.harmless(bytes)
       // A reader that went away, as `head` does: the job and its log files go on.
       if StandardStream.write(bytes: visible, to: descriptor) != 0 {
         _ = closed.withLock { $0.insert(file.stream) }

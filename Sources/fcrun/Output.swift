@@ -15,6 +15,9 @@ import ForwardCompute
 
 /// The answer of a command on stdout. Alone switches between a table and JSON.
 enum Output {
+  /// Of all that `--json` prints: docs/json.md says what may change within one.
+  static let version = 1
+
   /// A document, indented.
   static func json(_ value: JSONValue) throws {
     try print(value.text(pretty: true) + "\n")
@@ -70,8 +73,14 @@ enum Output {
 /// stdout and stderr by their descriptors: nothing is buffered, nothing is lost when the process ends.
 enum StandardStream {
   /// A descriptor that the caller closed would be given to the next file or socket: the job's output would go there.
-  static func requireAll() {
-    raiseDescriptorLimit()
+  /// - Throws: ``Failure`` 78 where a process may have too few descriptors for the cloud, a worker and the store.
+  static func requireAll() throws {
+    let limit = raiseDescriptorLimit()
+    guard limit >= leastDescriptors else {
+      throw Failure(
+        status: .notConfigured, message: "this process may have \(limit) files open, fcrun needs \(leastDescriptors)",
+        next: "raise the limit: ulimit -n 256")
+    }
     while true {
       let descriptor = open("/dev/null", O_RDWR)
       if descriptor > 2 || descriptor < 0 {
@@ -103,17 +112,23 @@ enum StandardStream {
     return 0
   }
 
+  /// NIO ends the process where it gets no descriptor for an event loop.
+  private static let leastDescriptors: UInt = 64
+
   /// Many jobs in one process need many descriptors (rulings 15): what the system allows is taken, within reason.
-  private static func raiseDescriptorLimit() {
+  /// - Returns: how many there may be now.
+  private static func raiseDescriptorLimit() -> UInt {
     var limit = rlimit()
     #if canImport(Glibc)
       let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
     #else
       let files = RLIMIT_NOFILE
     #endif
-    guard getrlimit(files, &limit) == 0, limit.rlim_cur < min(limit.rlim_max, 65_536) else { return }
+    guard getrlimit(files, &limit) == 0 else { return leastDescriptors }
+    guard limit.rlim_cur < min(limit.rlim_max, 65_536) else { return UInt(limit.rlim_cur) }
+    let before = UInt(limit.rlim_cur)
     limit.rlim_cur = min(limit.rlim_max, 65_536)
-    _ = setrlimit(files, &limit)
+    return setrlimit(files, &limit) == 0 ? UInt(limit.rlim_cur) : before
   }
 
   /// Writes a last line, unless that would wait for a reader.
@@ -124,6 +139,7 @@ enum StandardStream {
 
   /// Ends the process.
   static func leave(_ code: Int32) -> Never {
+    WorkflowCommands.ofThisProcess?.goOn()
     exit(code)
   }
 }
@@ -190,6 +206,13 @@ enum Terminal {
   /// https://no-color.org: any value but the empty one switches colour off.
   static var isColourful: Bool {
     isThere && Context.environment("NO_COLOR") == nil && Context.environment("TERM") != "dumb"
+  }
+
+  /// In lines.
+  static var height: Int {
+    var size = winsize()
+    guard isThere, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_row > 0 else { return 24 }
+    return Int(size.ws_row)
   }
 
   /// In characters; nil when stdout is no terminal or does not say.

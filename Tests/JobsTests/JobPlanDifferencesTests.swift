@@ -11,7 +11,7 @@ import Testing
     -> JobPlan
   {
     try JobPlan.make(
-      bytes: Array((text ?? spec).utf8), shown: "job.json", file: file, set: set, env: [],
+      JSONNode.parse(text ?? spec, file: "job.json"), SpecLayers(set: set), file: file,
       environment: { ["HOME": "/home/ada", "TOKEN": "t", "OTHER": "o"][$0] }
     ).get()
   }

@@ -98,14 +98,26 @@ import Testing
     }
   }
 
-  @Test(.faults(97), arguments: ["creating", "pricing", "booting", "running", "collecting", "proving"])
-  func aDiskThatIsFullFromAPhaseOnCostsNeitherTheMachineNorTheResult(phase: String) async throws {
+  /// The end of a job with a disk that is full from a phase on.
+  private func end(fullFrom phase: String) async throws -> (verdict: Verdict, kernel: Kernel) {
     let scenario = Scenario(Script(calm: 5))
     scenario.kernel.disk.fullFrom = phase
     let verdict = try #require(await scenario.drive(VirtualProcess(scenario.kernel, number: 0)))
-    #expect(verdict.outcome?.isOfJob == true)
     #expect(scenario.kernel.cloud.living.allSatisfy { scenario.kernel.witness.foreign.contains($0.id) })
     #expect(scenario.kernel.witness.posted.count == 1)
+    return (verdict, scenario.kernel)
+  }
+
+  @Test(.faults(97), arguments: ["launching", "running", "collecting", "proving"])
+  func aDiskThatIsFullFromAPhaseOnCostsNeitherTheMachineNorTheResult(phase: String) async throws {
+    #expect(try await end(fullFrom: phase).verdict.outcome?.isOfJob == true)
+  }
+
+  @Test(.faults(97), arguments: ["creating", "pricing", "booting", "connecting", "uploading"])
+  func aCommandWhoseStartCannotBeStoredIsNotStarted(phase: String) async throws {
+    let (verdict, kernel) = try await end(fullFrom: phase)
+    #expect(verdict.exitCode == 125)
+    #expect(kernel.witness.starts.isEmpty)
   }
 
   @Test(.faults(97)) func aDiskThatIsFullFromTheStartRentsNothing() async {

@@ -24,6 +24,8 @@ package struct Ingredient: Sendable {
     case signal(Signal, Duration)
     case cancel(Duration)
     case disk(percent: Double)
+    /// No commit succeeds from this phase on.
+    case diskFull(from: String)
   }
 }
 
@@ -228,6 +230,10 @@ extension Recipe {
       Recipe(kind: "commits_fail", faults: [97, 98], chance: 0.1) { dice in
         let percent = dice.number(1, 40)
         return ("\(Int(percent)) %", .disk(percent: percent))
+      },
+      Recipe(kind: "disk_full", faults: [97], chance: 0.05) { dice in
+        let phase = dice.one(of: ["creating", "booting", "uploading", "launching", "running", "releasing"])
+        return ("from \(phase)", .diskFull(from: phase))
       },
       Recipe(kind: "state_folder_lost", faults: [111], chance: 0.05) { dice in
         let process = dice.whole(0...3)

@@ -39,6 +39,7 @@ extension Kernel {
   ) -> Result<Void, StoreError> {
     if disk.refuses(job, chance: fraction) {
       process.note("\(job.state.word) is not committed: the disk is full")
+      process.isBehind = true
       return .failure(.failed("the disk is full"))
     }
     do throws(StoreError) {
@@ -49,6 +50,7 @@ extension Kernel {
       return .failure(error)
     }
     process.note("\(job.state.word) <- \(event)")
+    process.isBehind = false
     witness.saw(commitOf: job, by: process)
     return .success(())
   }
@@ -66,7 +68,7 @@ struct VirtualWakes: Wakes {
   }
 
   func run(
-    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool,
+    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) -> Void,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?) {
     let wake = earliest(limit.map { process.kernel.now + $0 }, listensForCancel)
@@ -81,7 +83,9 @@ struct VirtualWakes: Wakes {
       return (nil, .signal(.terminate))
     }
     guard let wake, process.kernel.now >= wake.at else { return (event, nil) }
-    return (isGivenUp ? nil : event, take(wake.what))
+    guard mercy > .zero else { return (isGivenUp ? nil : event, take(wake.what)) }
+    heard(take(wake.what))
+    return (isGivenUp ? nil : event, nil)
   }
 
   private func earliest(_ deadline: Moment?, _ listensForCancel: Bool) -> (what: Wake, at: Moment)? {
@@ -117,6 +121,7 @@ struct VirtualNarrator: Narrator {
   let process: VirtualProcess
 
   func tell(_ notice: Notice) {
+    if case .moved(let record, _, _) = notice { process.kernel.witness.saw(endIn: record) }
     guard case .warning(_, let text) = notice else { return }
     process.note("says: \(text)")
     if text.contains(VirtualSecrets.canary) { process.kernel.violate("I10: a secret is told to people: \(text)") }

@@ -61,6 +61,7 @@ package struct Scenario {
     case .signal(let signal, let after): kernel.user.signal = (signal, kernel.now + after)
     case .cancel(let after): kernel.user.cancelAt = kernel.now + after
     case .disk(let percent): kernel.disk.failurePercent = percent
+    case .diskFull(let phase): kernel.disk.fullFrom = phase
     case .crash, .stop, .takeover, .skew, .secretsGone, .stateLost: break
     }
   }
@@ -125,7 +126,7 @@ package struct Scenario {
       case .skew(_, let skew): (process.skew, kernel.clocksAgree) = (skew, false)
       case .secretsGone: process.hasSecrets = false
       case .stateLost: process.takesStateAlong = true
-      case .cloud, .cloudBetween, .machines, .takeover, .signal, .cancel, .disk: break
+      case .cloud, .cloudBetween, .machines, .takeover, .signal, .cancel, .disk, .diskFull: break
       }
     }
     return process
@@ -139,6 +140,7 @@ package struct Scenario {
     await giveBackLateMachines(process)
     let verdict = await drive(process)
     kernel.check(leaving: process, verdict)
+    if process.isBehind { kernel.witness.isForgetful = true }
     process.note("leaves: \(verdict.map { "exit code \($0.exitCode)" } ?? (process.isFenced ? "fenced" : "dead"))")
     if process.isDead { kernel.crashes += 1 }
     if process.isDead, process.death?.cutsPower == true { kernel.files.cutPower() }

@@ -91,7 +91,7 @@ package struct Script: Sendable {
       case .crash(let process, _, _, _), .stop(let process, _, _), .takeover(let process, _), .skew(let process, _),
         .secretsGone(let process), .stateLost(let process):
         process == number
-      case .cloud, .cloudBetween, .machines, .signal, .cancel, .disk: false
+      case .cloud, .cloudBetween, .machines, .signal, .cancel, .disk, .diskFull: false
       }
     }
   }

@@ -102,12 +102,13 @@ struct SimulatedHosts: Hosts {
     case .upload(let upload): host.uploaded.insert(upload.control)
     case .launch(let launch): start(launch, at: place, on: host, machine)
     case .stop(let stop): end(stop.control, at: place, on: host, machine)
-    case .connect, .exec, .status, .follow, .collect, .cancel: break
+    case .connect, .exec, .status, .follow, .collect, .forward, .cancel: break
     }
   }
 
   private func start(_ launch: Launch, at place: RunPlace, on host: SimulatedHost, _ machine: SimMachine) {
     guard host.uploaded.contains(launch.control), host.runs[launch.control] == nil else { return }
+    kernel.checkStart(in: place.attempt)
     kernel.witness.starts[place, default: 0] += 1
     process.note("the command starts on \(machine.id), node \(place.node) of attempt \(place.attempt)")
     host.runs[launch.control] = run(launch, at: place, on: machine)
@@ -134,7 +135,7 @@ struct SimulatedHosts: Hosts {
   private func length(of verb: Request.Verb) -> Duration {
     switch verb {
     case .upload, .collect: .milliseconds(kernel.between(50, 20_000))
-    case .connect, .exec, .launch, .status, .follow, .stop, .cancel: .milliseconds(kernel.between(5, 100))
+    case .connect, .exec, .launch, .status, .follow, .stop, .forward, .cancel: .milliseconds(kernel.between(5, 100))
     }
   }
 
@@ -151,7 +152,7 @@ struct SimulatedHosts: Hosts {
     case .stop(let stop): .status(status(stop.control, on: host, link))
     case .follow(let follow): await self.follow(follow.control, at: place, on: host, link)
     case .exec(let exec): .executed(Executed(exitCode: 0, stdout: answer(to: exec), stderr: ""))
-    case .connect, .cancel: .failed(Failure(kind: .badRequest, message: "not simulated"))
+    case .connect, .forward, .cancel: .failed(Failure(kind: .badRequest, message: "not simulated"))
     }
   }
 
@@ -271,7 +272,7 @@ extension Request.Verb {
       case .follow(let follow): follow.control
       case .stop(let stop): stop.control
       case .collect(let collect): collect.control
-      case .connect, .exec, .cancel: nil
+      case .connect, .exec, .forward, .cancel: nil
       }
     return control.flatMap { $0.split(separator: "/").last?.dropFirst() }.flatMap { Int($0) } ?? 0
   }

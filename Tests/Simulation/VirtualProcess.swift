@@ -33,6 +33,8 @@ final class VirtualProcess: @unchecked Sendable {
   private(set) var toldAt: Moment?
   /// A commit of this process was refused because another one has taken the job over.
   var isFenced = false
+  /// Its last commit failed: what it knows is lost with it.
+  var isBehind = false
 
   enum Death: String, Sendable, CaseIterable { case before, after, late }
 

@@ -30,6 +30,10 @@ struct Witness {
   var foreign: Set<String> = []
   private(set) var highestEpoch = 0
   var starts: [RunPlace: Int] = [:]
+  /// The attempts whose command a process has seen come to its own end.
+  private(set) var ends: [Int: Outcome] = [:]
+  /// A process ended with something that its disk would not take.
+  var isForgetful = false
 
   mutating func violate(_ what: String) {
     if !violations.contains(what) { violations.append(what) }
@@ -38,6 +42,11 @@ struct Witness {
   mutating func saw(commitOf job: JobRecord, by process: VirtualProcess) {
     if job.epoch < highestEpoch { violate("I9: a commit of epoch \(job.epoch) was taken after \(highestEpoch)") }
     highestEpoch = max(highestEpoch, job.epoch)
+  }
+
+  mutating func saw(endIn record: JobRecord) {
+    guard let attempt = record.state.attempt, let outcome = record.state.outcome, outcome.isOfJob else { return }
+    ends[attempt.number] = ends[attempt.number] ?? outcome
   }
 
   mutating func saw(postOf name: String, at now: Moment) { posted.append((name, now)) }
@@ -60,6 +69,24 @@ extension Kernel {
       violate("I5: the command started \(count) times on node \(place.node) in attempt \(place.attempt)")
     }
     checkReleased()
+  }
+
+  /// The command starts in an attempt.
+  func checkStart(in attempt: Int) {
+    let retry = disk.record.context.plan.retry
+    for earlier in Set(witness.starts.keys.map(\.attempt)) where earlier < attempt {
+      if let end = witness.ends[earlier], !end.isRetried(by: retry), !witness.isForgetful {
+        violate("I5: the command starts in attempt \(attempt), and attempt \(earlier) was the end: \(end.sentence)")
+      }
+      switch disk.record.state.past.first(where: { $0.number == earlier })?.outcome {
+      case .noCapacity, .bootFailed, .rateLimited:
+        violate("I5: the command starts in attempt \(attempt), and attempt \(earlier) is said to have had no machine")
+      case nil, .exited, .preempted, .rebooted, .lost, .unauthorized, .notConfigured, .outOfTime, .outOfBudget,
+        .cancelled, .interrupted,
+        .failed:
+        break
+      }
+    }
   }
 
   /// What the record calls gone is not billed.
@@ -104,7 +131,7 @@ extension Kernel {
   func checkDelete(of id: String, by process: VirtualProcess) {
     if witness.foreign.contains(id) { violate("I11: a DELETE of \(id), which is not ours") }
     if process.isFenced { violate("I9: a DELETE of a process that was fenced off: \(id)") }
-    guard !disk.isLost, !disk.record.state.isReleasing, disk.failurePercent == 0,
+    guard !disk.isLost, !disk.record.state.isReleasing, disk.failurePercent == 0, disk.fullFrom == nil,
       let attempt = disk.record.state.attempt
     else {
       return

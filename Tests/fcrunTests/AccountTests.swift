@@ -134,7 +134,7 @@ struct AccountTests {
   func anotherAccount() async throws {
     try await Bench.run { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 3; exit 4"]))
-      try await eventually("the job has written", within: 30, else: { submit.err }) {
+      try await eventually("the job has written", else: { submit.err }) {
         submit.stdout.isEmpty ? nil : true
       }
       await submit.destroy()

@@ -22,7 +22,7 @@ struct ConnectionTests {
 
   private func begin(_ bench: Bench, _ fields: [String: Any]) async throws -> ChildProcess {
     let submit = try bench.start("submit", try bench.spec(fields))
-    try await eventually("the job has written", within: 30, else: { submit.err }) {
+    try await eventually("the job has written", else: { submit.err }) {
       submit.stdout.count > 30 ? true : nil
     }
     return submit
@@ -162,7 +162,7 @@ struct ConnectionTests {
     try await Bench.run { bench in
       let spec = try bench.spec(["command": "echo begun; sleep 100"])
       let submit = try bench.start(program: "/usr/bin/setsid", [Binaries.fcrun, "submit", spec])
-      try await eventually("the job has written", within: 30, else: { submit.err }) {
+      try await eventually("the job has written", else: { submit.err }) {
         submit.stdout.isEmpty ? nil : true
       }
       let sent = Date()

@@ -88,7 +88,7 @@ struct EdgeTests {
         "setup": "test ${#TOKEN} = 19",
       ])
       let submit = try bench.start("submit", spec, env: ["TOKEN": "canary-of-this-test"])
-      try await eventually("the job has begun", within: 30, else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
+      try await eventually("the job has begun", else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
       let id = try #require(try bench.cloud.ledger().ids.first)
       let instance = try await bench.fcrun("instances", "show", id, "--json")
       #expect(instance.out.contains("visible"), "\(instance.out)\(instance.err)")
@@ -106,7 +106,7 @@ struct EdgeTests {
     try await Bench.run { bench in
       let spec = try bench.spec(["command": "echo begun; sleep 2; echo end; exit 4", "secrets": ["TOKEN"]])
       let submit = try bench.start("submit", spec, env: ["TOKEN": "abcdef"])
-      try await eventually("the job has begun", within: 30, else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
+      try await eventually("the job has begun", else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
       await submit.destroy()
       let resumed = try await bench.fcrun("resume", try await bench.job())
       #expect(resumed.code == 4, "\(resumed.err)")
@@ -329,7 +329,7 @@ struct LongWaitTests {
   func revokedKey() async throws {
     try await Bench.run(load: .waiting) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
-      try await eventually("the job has begun", within: 30, else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
+      try await eventually("the job has begun", else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
       try bench.cloud.turn(#"{"key_revoked": true}"#)
       submit.signal(2)
       let ended = try await submit.end(within: 25)
@@ -345,7 +345,7 @@ struct LongWaitTests {
   func storm() async throws {
     try await Bench.run(load: .waiting) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 3; echo end; exit 2"]))
-      try await eventually("the job has begun", within: 30, else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
+      try await eventually("the job has begun", else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
       try bench.cloud.turn(#"{"reads_fail": true, "delete_fails": 3, "fails_status": 503}"#)
       try await submit.says("giving back")
       try await eventually("reads of the deleted instance failed several times", within: 30) {

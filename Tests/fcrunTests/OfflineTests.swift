@@ -15,6 +15,29 @@ struct OfflineTests {
     }
   }
 
+  @Test("Too few descriptors are named, not taken for another fcrun", arguments: [10, 16, 40])
+  func tooFewDescriptors(_ limit: Int) async throws {
+    try await Bench.offline { bench in
+      let ended = try await bench.shell("ulimit -n \(limit); exec \"$FCRUN\" resume --all")
+      #expect(ended.code == 78, "\(ended.err)")
+      #expect(ended.err.contains("\(limit) files") && ended.err.contains("ulimit -n"), "\(ended.err)")
+    }
+  }
+
+  @Test("A database that is gone beside its jobs is told by resume --all, reap and doctor")
+  func databaseIsGone() async throws {
+    try await Bench.offline { bench in
+      try FileManager.default.createDirectory(
+        atPath: bench.home + "/jobs/aaaaaaaabbbbbbbb", withIntermediateDirectories: true,
+        attributes: [.posixPermissions: 0o700])
+      let resumed = try await bench.fcrun("resume", "--all")
+      #expect(resumed.code == 0)
+      #expect(resumed.err.contains("fcrun reap aaaaaaaabbbbbbbb"), "\(resumed.err)")
+      #expect(try await bench.fcrun("reap").err.contains("aaaaaaaabbbbbbbb"))
+      #expect(try await bench.fcrun("doctor").out.contains("does not know 1 of the jobs"))
+    }
+  }
+
   @Test("validate tells all errors at once, each with its place, path and the nearest known name, and exits 64")
   func allErrorsAtOnce() async throws {
     try await Bench.offline { bench in

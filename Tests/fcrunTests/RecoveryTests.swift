@@ -102,7 +102,7 @@ struct RecoveryTests {
       ("echo 'GPU 0: A100'", "1 GPUs, the offering promises 8"), ("echo broken; exit 9", "driver does not work"),
     ])
   func preflight(nvidia: String, words: String) async throws {
-    try await Bench.run(["sshd_late_seconds=2"], bootTime: "0.3") { bench in
+    try await Bench.run(["sshd_late_seconds=6"], bootTime: "0.3") { bench in
       try bench.write("data", "1")
       let spec = try bench.spec([
         "command": "echo run >> '\(bench.counter)'", "files": ["data"],

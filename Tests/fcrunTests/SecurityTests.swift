@@ -16,7 +16,7 @@ struct SecurityTests {
   private func begin(_ bench: Bench, _ fields: [String: Any], env: [String: String] = [:]) async throws -> ChildProcess
   {
     let submit = try bench.start("submit", try bench.spec(fields), env: env)
-    try await eventually("the job has written", within: 30, else: { submit.err }) {
+    try await eventually("the job has written", else: { submit.err }) {
       submit.stdout.isEmpty ? nil : true
     }
     return submit

@@ -81,7 +81,7 @@ extension Bench {
       try await disturbMachine("case \"$SSH_ORIGINAL_COMMAND\" in *'\(pattern)'*) sleep 30 ;; esac")
     }
     guard let line = state.line else {
-      try await eventually("the job has written", within: 30, else: { submit.err }) {
+      try await eventually("the job has written", else: { submit.err }) {
         submit.stdout.isEmpty ? nil : true
       }
       if state.isCancelled { _ = try start("cancel", try await job()) }
@@ -90,7 +90,7 @@ extension Bench {
     }
     try await submit.says(line)
     if let knobs = state.turns { try cloud.turn(knobs) }
-    try await reaches([state.word], within: 20)
+    try await reaches([state.word])
     if let request = state.request { try await asked(request) }
     return submit
   }
@@ -106,7 +106,7 @@ extension Bench {
 @Suite(.enabled(if: Binaries.canBoot, "no sshd"))
 struct SignalMatrixTests {
   /// Most of the time these jobs wait, but each has a cloud and a machine of its own.
-  private static let places = Slots(6)
+  private static let places = Slots(4)
 
   private func onABench(_ state: LongState, _ body: (Bench) async throws -> Void) async throws {
     await Self.places.take()

@@ -30,6 +30,43 @@ struct SignalTests {
   }
 
   @Test(
+    "Ctrl-C twice while a POST is out: resume does not run the job, it gives the machine back and is 130", .faults(106))
+  func secondSignalDuringPost() async throws {
+    try await Bench.run(["create_late=true", "create_late_seconds=5"], load: .waiting) { bench in
+      let submit = try bench.start("submit", try bench.spec(["command": "echo ran >>\(bench.counter)"]))
+      try await eventually("a POST is out", else: { submit.err }) {
+        try bench.cloud.requests().contains { $0.method == "POST" } ? true : nil
+      }
+      let first = Date()
+      submit.signal(2)
+      try await eventually("a person has pressed it again") { Date().timeIntervalSince(first) > 0.35 ? true : nil }
+      submit.signal(2)
+      let ended = try await submit.end()
+      #expect(ended.code == 75, "\(ended.err)")
+      #expect(ended.err.contains("fcr-"), "it names the machine: \(ended.err)")
+      try bench.cloud.turn(#"{"create_late": false}"#)
+      let resumed = try await bench.fcrun("resume", try await bench.job(), within: 120)
+      #expect(resumed.code == 130, "\(resumed.err)")
+      #expect(bench.runs == 0)
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test("A reader that never reads does not keep fcrun after a signal", .faults(106, 107))
+  func signalWithABlockedReader() async throws {
+    try await Bench.run { bench in
+      let spec = try bench.spec(["command": "head -c 3000000 /dev/zero; sleep 100"])
+      let ended = try await bench.shell(
+        """
+        mkfifo pipe; sleep 100 <pipe & reader=$!; "$FCRUN" submit \(spec) >pipe 2>err & fcrun=$!
+        until grep -q running err; do sleep 0.05; done; sleep 1; kill -TERM $fcrun; wait $fcrun; code=$?; kill $reader; exit $code
+        """)
+      #expect(ended.code == 143, "\(bench.text("err") ?? "")")
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test(
     "timeout(1), which signals twice at the same moment, is one signal: the machine is given back", .faults(106),
     arguments: ["TERM", "INT"])
   func doubledSignal(_ name: String) async throws {
@@ -45,7 +82,7 @@ struct SignalTests {
   func quicklyRepeatedSignal() async throws {
     try await Bench.run { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
-      try await eventually("the job has written", within: 30, else: { submit.err }) {
+      try await eventually("the job has written", else: { submit.err }) {
         submit.stdout.isEmpty ? nil : true
       }
       submit.signal(15)
@@ -62,7 +99,7 @@ struct SignalTests {
   func unprovedRelease() async throws {
     try await Bench.run(["delete_refused=true"], load: .waiting) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
-      try await eventually("the job has written", within: 30, else: { submit.err }) {
+      try await eventually("the job has written", else: { submit.err }) {
         submit.stdout.isEmpty ? nil : true
       }
       submit.signal(2)
@@ -97,7 +134,7 @@ struct SignalTests {
   func staysDeleting() async throws {
     try await Bench.run(["delete_stuck=true"], load: .waiting) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 100"]))
-      try await eventually("the job has written", within: 30, else: { submit.err }) {
+      try await eventually("the job has written", else: { submit.err }) {
         submit.stdout.isEmpty ? nil : true
       }
       submit.signal(15)

@@ -24,7 +24,7 @@ package struct LiveWakes: Wakes {
   }
 
   package func run(
-    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool,
+    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) -> Void,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?) {
     await withTaskGroup(of: Item.self) { group in
@@ -32,30 +32,34 @@ package struct LiveWakes: Wakes {
       group.addTask { await signals.next().map { .wake(.signal($0)) } ?? .nothing }
       if let limit { group.addTask { await wait(until: clock.now() + limit) } }
       if listensForCancel { group.addTask { await cancelRequest(of: job) } }
-      return await gather(&group, mercy)
+      return await gather(&group, mercy, heard)
     }
   }
 
-  private func gather(_ group: inout TaskGroup<Item>, _ mercy: Duration) async -> (event: Event?, wake: Wake?) {
+  private func gather(
+    _ group: inout TaskGroup<Item>, _ mercy: Duration, _ heard: (Wake) -> Void
+  ) async -> (event: Event?, wake: Wake?) {
     var event: Event?
     var wake: Wake?
+    var isMerciful = false
     var isGivenUp = false
     for await item in group {
       switch item {
       case .event(let answer):
         event = isGivenUp ? nil : answer
         group.cancelAll()
+      case .wake(let first) where mercy > .zero && !group.isCancelled:
+        heard(first)
+        guard !isMerciful else { continue }
+        isMerciful = true
+        group.addTask { [clock] in
+          await clock.sleep(for: mercy)
+          return .mercyOver
+        }
       case .wake(let first) where wake == nil && !group.isCancelled:
         wake = first
-        if mercy > .zero {
-          group.addTask { [clock] in
-            await clock.sleep(for: mercy)
-            return .mercyOver
-          }
-        } else {
-          isGivenUp = true
-          group.cancelAll()
-        }
+        isGivenUp = true
+        group.cancelAll()
       // Deadlines and requests come up again by themselves, a signal does not.
       case .wake(.signal(let signal)): wake = .signal(signal)
       case .mercyOver:

@@ -19,6 +19,8 @@ package final class SignalInbox: Sendable {
     var waiter: CheckedContinuation<Signal?, Never>?
     var sources: [any DispatchSourceSignal] = []
     var leave: (@Sendable (Signal) -> Never)?
+    var leavesAtFirst = false
+    var consider: (@Sendable (Signal) -> Bool)?
   }
   // DispatchSourceSignal is not Sendable: the sources are only kept alive here, and touched by nobody.
   private let box = Mutex(Unchecked(Box()))
@@ -30,9 +32,20 @@ package final class SignalInbox: Sendable {
 
   package init() {}
 
-  /// Takes over SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE. `leave` is called at the second signal, in the handler
-  /// itself: a Task might never run while a thread of the pool is blocked.
-  package func open(leave: @escaping @Sendable (Signal) -> Never) {
+  /// What the second signal does from now on. It is called in the handler itself: a Task might never run while a thread
+  /// of the pool is blocked.
+  /// - Parameter atFirst: the first signal does it, too: there is no work left that it could end.
+  package func leave(atFirst: Bool = false, by leave: @escaping @Sendable (Signal) -> Never) {
+    box.withLock { ($0.value.leave, $0.value.leavesAtFirst) = (leave, atFirst) }
+  }
+
+  /// Asked about the first signal, on a thread of its own: where the answer is false nobody is told of it.
+  package func consider(by consider: @escaping @Sendable (Signal) -> Bool) {
+    box.withLock { $0.value.consider = consider }
+  }
+
+  /// Takes over SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE.
+  package func open() {
     _ = signal(SIGPIPE, SIG_IGN)
     let sources = Signal.allCases.map { one in
       _ = signal(one.rawValue, SIG_IGN)
@@ -41,11 +54,11 @@ package final class SignalInbox: Sendable {
       source.resume()
       return source
     }
-    box.withLock {
-      $0.value.sources = sources
-      $0.value.leave = leave
-    }
+    box.withLock { $0.value.sources = sources }
   }
+
+  /// How long ago the first signal came; nil when none has.
+  package var age: Duration? { box.withLock { $0.value.firstAt.map { .now - $0 } } }
 
   /// The first signal, if one came.
   package var first: Signal? { box.withLock { $0.value.first } }
@@ -83,11 +96,21 @@ package final class SignalInbox: Sendable {
   private func took(_ signal: Signal) {
     let age = box.withLock { $0.value.firstAt.map { .now - $0 } }
     if let age, age < Self.echo { return }
-    let isSecond = age != nil
-    if isSecond, let leave = box.withLock({ $0.value.leave }) { leave(signal) }
-    let waiter = box.withLock { box in
+    let (leave, leavesAtFirst) = box.withLock { ($0.value.leave, $0.value.leavesAtFirst) }
+    if let leave, age != nil || leavesAtFirst { leave(signal) }
+    let consider = box.withLock { box in
       box.value.first = box.value.first ?? signal
       box.value.firstAt = box.value.firstAt ?? .now
+      defer { box.value.consider = nil }
+      return box.value.consider
+    }
+    guard let consider else { return deliver(signal) }
+    // The handler of a second signal must not wait for the answer.
+    DispatchQueue(label: "first signal").async { [self] in if consider(signal) { deliver(signal) } }
+  }
+
+  private func deliver(_ signal: Signal) {
+    let waiter = box.withLock { box in
       if box.value.waiter == nil { box.value.pending = signal }
       defer { box.value.waiter = nil }
       return box.value.waiter

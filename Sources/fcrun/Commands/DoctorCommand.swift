@@ -56,6 +56,13 @@ struct DoctorCommand: AsyncParsableCommand {
       let installation = try Installation.open()
       let open = try installation.store.jobs(unfinishedOnly: true)
       let idle = open.filter { !$0.isFinished && !installation.isDriven($0.id) }.count
+      let unknown = installation.unknownFolders
+      guard unknown.isEmpty else {
+        return Finding(
+          what: "state", isGood: false,
+          words: "the database does not know \(unknown.count) of the jobs in \(installation.home)/jobs; try: fcrun reap"
+        )
+      }
       let words = idle == 0 ? installation.home : "\(installation.home); \(idle) jobs wait for: fcrun resume --all"
       return Finding(what: "state", isGood: idle == 0, words: words)
     } catch {

@@ -44,6 +44,7 @@ struct ReapCommand: AsyncParsableCommand {
   func run() async throws {
     let installation = try Installation.openOrWithoutStore()
     if late { return await LateMachines(installation: installation, cloud: try Cloud.remote()).giveBack() }
+    if named.isEmpty { installation.warnAboutUnknownFolders() }
     let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     let console = Console(.quiet, folder: installation.home)
     let world = try Drive(installation: installation, form: .quiet).world(

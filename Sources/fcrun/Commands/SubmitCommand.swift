@@ -32,7 +32,17 @@ struct SubmitCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var spec: SpecOptions
+  @OptionGroup var options: SubmitOptions
 
+  func run() async throws {
+    let signals = SignalInbox()
+    let (plan, source) = try spec.plan()
+    try await Submission(plan: plan, source: source, options: options, signals: signals).run()
+  }
+}
+
+/// What `submit` and `run` have in common.
+struct SubmitOptions: ParsableArguments {
   @Flag(help: "Print the job's id and leave; the job goes on without this terminal.")
   var detach = false
 
@@ -61,37 +71,44 @@ struct SubmitCommand: AsyncParsableCommand {
     guard let id, !SubmitID.isValid(id) else { return }
     throw ValidationError("--id \"\(id)\": expected 1 to 64 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\"")
   }
+}
+
+/// A job on its way from a plan to its driver.
+struct Submission {
+  var plan: JobPlan
+  let source: SpecSource
+  let options: SubmitOptions
+  let signals: SignalInbox
+
+  private var json: Bool { options.json }
 
   func run() async throws {
-    let signals = SignalInbox()
-    var plan = try spec.plan()
-    if keep { plan.teardown = .never }
-    let upload = try plan.scan()
+    var plan = plan
+    if options.keep { plan.teardown = .never }
+    let upload = try plan.scan(shown: source.shown)
     let installation = try Installation.open()
-    if let id, !dryRun, let first = try installation.store.job(submitID: id) {
-      return try await again(first, plan, installation, signals)
+    if let id = options.id, !options.dryRun, let first = try installation.store.job(submitID: id) {
+      return try await again(first, plan, installation)
     }
-    let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
-    if !dryRun { try cloud.account.requireKey() }
+    let cloud = options.local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
+    if !options.dryRun { try cloud.account.requireKey() }
     let prepared = try await Prepared.make(plan, on: cloud, installation)
-    if dryRun { return try PlanCommand.show(prepared, upload, json: json) }
+    if options.dryRun { return try PlanCommand.show(prepared, upload, json: json) }
     try prepared.requireCandidates()
     var record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
-    record.arrangement.submitID = id
-    if detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
+    record.arrangement.submitID = options.id
+    if options.detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
     guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
-    let kept = try installation.keep(record, spec: spec.spec)
-    guard kept.id == record.id else { return try await again(kept, plan, installation, signals) }
-    if detach { return try detached(record, installation) }
-    try await drive(record, installation, cloud, signals)
+    let kept = try installation.keep(record, source)
+    guard kept.id == record.id else { return try await again(kept, plan, installation) }
+    if options.detach { return try detached(record, installation) }
+    try await drive(record, installation, cloud)
   }
 
   /// The job has been submitted under this id before.
-  private func again(
-    _ record: JobRecord, _ plan: JobPlan, _ installation: Installation, _ signals: SignalInbox
-  ) async throws {
-    try SubmitID.requireSame(record, plan, isLocal: local)
-    guard detach else {
+  private func again(_ record: JobRecord, _ plan: JobPlan, _ installation: Installation) async throws {
+    try SubmitID.requireSame(record, plan, isLocal: options.local)
+    guard options.detach else {
       tellID(of: record)
       let attachment = Attachment(installation: installation, id: record.id, json: json)
       StandardStream.leave(try await attachment.follow(signals))
@@ -100,23 +117,16 @@ struct SubmitCommand: AsyncParsableCommand {
     try detached(record, installation)
   }
 
-  private func drive(
-    _ record: JobRecord, _ installation: Installation, _ cloud: Cloud, _ signals: SignalInbox
-  ) async throws {
-    signals.open(leavingBehind: record.id)
+  private func drive(_ record: JobRecord, _ installation: Installation, _ cloud: Cloud) async throws {
+    if json { signals.open(leavingBehind: record) } else { signals.open(leavingBehind: record, in: installation) }
     let form = json ? Console.Form.json : .text
     tellID(of: record)
     let verdict = try await Drive(installation: installation, form: form).run(record.id, on: cloud, signals: signals)
     StandardStream.leave(verdict.exitCode)
   }
 
-  /// A detached driver is `fcrun resume ID` in a session of its own (rulings 11).
   private func detached(_ record: JobRecord, _ installation: Installation) throws {
-    var spawn = Spawn(Executable.own, ["resume", record.id, "--unheard"])
-    spawn.isDetached = true
-    let log = installation.folder(of: record.id) + "/driver.log"
-    (spawn.stdout, spawn.stderr) = (.null, .appended(to: log))
-    _ = try spawn.start()
+    _ = try DetachedDriver.start(record.id, installation)
     waitForDriver(of: record.id, installation)
     try print(idOf: record)
   }
@@ -134,7 +144,10 @@ struct SubmitCommand: AsyncParsableCommand {
   private func tellID(of record: JobRecord) {
     if json {
       Console.emit(
-        .object(of: [("event", .string("submitted")), ("job", .string(record.id)), ("name", .string(record.name))]))
+        .object(of: [
+          ("event", .string("submitted")), ("version", .integer(Output.version)), ("job", .string(record.id)),
+          ("name", .string(record.name)),
+        ]))
     } else {
       _ = StandardStream.write("fcrun: job \(record.id) (\(record.name))\n", to: STDERR_FILENO)
     }
@@ -142,7 +155,9 @@ struct SubmitCommand: AsyncParsableCommand {
 
   /// Asks on a terminal only (rulings 19).
   private func confirm(_ prepared: Prepared, _ upload: UploadTree) -> Bool {
-    guard !yes, !json, !local, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return true }
+    guard !options.yes, !json, !options.local, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else {
+      return true
+    }
     let best = prepared.ranking.candidates[0]
     let ceiling = prepared.plan.costCeiling(over: prepared.ranking.candidates).map {
       "at most $\(Jobs.Money.formatUp($0))"
@@ -157,25 +172,24 @@ struct SubmitCommand: AsyncParsableCommand {
 extension JobPlan {
   /// What would be sent, checked as far as it can be without a machine.
   /// - Throws: ``Failure`` 64 for a source that cannot be sent.
-  func scan() throws -> UploadTree {
+  func scan(shown: String) throws -> UploadTree {
     do {
       return try UploadTree.scan(
         files.map { Upload.Source(source: $0.source, destination: $0.destination, exclude: $0.exclude) })
     } catch {
-      throw Failure(status: .usage, message: "\(file): files: \(error.message)")
+      throw Failure(status: .usage, message: "\(shown): files: \(error.message)")
     }
   }
 }
 
 extension Installation {
-  /// Makes the job durable, with a copy of its spec beside its logs.
+  /// Makes the job durable, with its job file beside its logs.
   /// - Returns: the job that has its submit id: another one when that came first, and then nothing is kept.
-  func keep(_ record: JobRecord, spec: String) throws -> JobRecord {
+  func keep(_ record: JobRecord, _ source: SpecSource) throws -> JobRecord {
     try makeFolder(of: record.id)
-    if let bytes = FileManager.default.contents(atPath: spec) {
-      _ = FileManager.default.createFile(
-        atPath: folder(of: record.id) + "/spec.json", contents: bytes, attributes: [.posixPermissions: 0o600])
-    }
+    let name = SpecNode.isYAML(source.path) ? "spec.yaml" : "spec.json"
+    _ = FileManager.default.createFile(
+      atPath: folder(of: record.id) + "/" + name, contents: Data(source.bytes), attributes: [.posixPermissions: 0o600])
     do {
       let kept = try store.insert(record)
       if kept.id != record.id { try? FileManager.default.removeItem(atPath: folder(of: record.id)) }

@@ -104,7 +104,7 @@ package final class ChildProcess: Sendable {
   }
 
   /// Waits until stderr has `text`.
-  package func says(_ text: String, within seconds: Double = 30) async throws {
+  package func says(_ text: String, within seconds: Double = 60) async throws {
     try await eventually("stderr says \(text)", within: seconds, else: { self.err }) {
       if self.err.contains(text) { return true }
       if !self.isRunning { throw Unmet("the process ended without saying \(text):\n\(self.err)") }

@@ -23,7 +23,7 @@ package final class SimulatedCloud: Sendable {
       Binaries.fcrun, arguments, environment: environment, folder: folder, stem: folder + "/sim")
     self.process = process
     do {
-      let text = try await eventually("the simulator starts", within: 30, else: { process.err }) { () -> String? in
+      let text = try await eventually("the simulator starts", within: 60, else: { process.err }) { () -> String? in
         guard process.isRunning else { throw Unmet("the simulator ended: \(process.err)") }
         let text = String(decoding: process.stdout, as: UTF8.self)
         return text.contains("FCRUN_SSH_KEY=") && text.hasSuffix("\n") ? text : nil

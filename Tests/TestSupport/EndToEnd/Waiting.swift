@@ -11,7 +11,7 @@ package struct Unmet: Error, CustomStringConvertible {
 /// - Throws: ``Unmet`` when there is none after `seconds`.
 @discardableResult
 package func eventually<Answer>(
-  _ what: String, within seconds: Double = 15, else details: () -> String = { "" }, _ ask: () async throws -> Answer?
+  _ what: String, within seconds: Double = 60, else details: () -> String = { "" }, _ ask: () async throws -> Answer?
 ) async throws -> Answer {
   let deadline = ContinuousClock.now + .seconds(seconds)
   while true {
