@@ -151,6 +151,56 @@ import Testing
     #expect(adopted.attempt?.instanceIDs == ["i-1", "i-2"])
   }
 
+  /// A job between two attempts, of which the first was given up as never made.
+  private var between: JobState {
+    let lost = StateTable.attempt { $0.machines[0] = Machine(node: 0, name: StateTable.name) }
+    let absent = Outcome.noCapacity("never seen")
+    return JobState(phase: .choosing, past: [PastAttempt(lost, outcome: absent, releasedAt: StateTable.now)])
+  }
+
+  @Test(.faults(17, 19)) func whatShowsLateIsReleasedBeforeTheNextAttemptAndIsNoAttemptOfItsOwn() throws {
+    let late = Listing.Listed(id: "i-9", name: StateTable.name, isDeleted: false)
+    let found = try between.after(.listed(.trusted([late])), in: StateTable.context, at: StateTable.now)
+    #expect(found.word == "releasing" && found.attempt?.instanceIDs == ["i-9"])
+    let gone = Event.verified([InstanceRead(id: "i-9", how: .deleted)], .trusted([]))
+    var released = try found.after(gone, in: StateTable.context, at: StateTable.now)
+    released = try released.after(gone, in: StateTable.context, at: StateTable.now + .seconds(3))
+    #expect(released.word == "choosing" && released.past.count == 2)
+    #expect(released.past.tries == 1, "one of the attempts that retry allows was used")
+    let next = try released.after(.chosen(StateTable.offering), in: StateTable.context, at: StateTable.now)
+    #expect(next.attempt?.number == 3, "its name was never used")
+  }
+
+  @Test func aListWithoutAnythingOfOursChangesNothingBetweenTwoAttempts() throws {
+    let dead = Listing.Listed(id: "i-9", name: StateTable.name, isDeleted: true)
+    let other = Listing.Listed(id: "i-2", name: "somebody's", isDeleted: false)
+    for listing in [Listing.trusted([dead, other]), .unreadable("broken")] {
+      #expect(try between.after(.listed(listing), in: StateTable.context, at: StateTable.now) == between)
+    }
+  }
+
+  @Test(.faults(31)) func aProofWaitsAMomentForAListThatCanBeReadButNotAfterASignal() throws {
+    let blind = Event.verified([InstanceRead(id: "i-1", how: .deleted)], .unreadable("broken"))
+    func word(_ outcome: Outcome, after seconds: Int) throws -> String {
+      let proving = JobState(phase: .proving(StateTable.attempt { _ in }, outcome))
+      let once = try proving.after(blind, in: StateTable.context, at: StateTable.now)
+      return try once.after(blind, in: StateTable.context, at: StateTable.now + .seconds(seconds)).word
+    }
+    #expect(try word(.cancelled, after: 3) == "proving")
+    #expect(try word(.cancelled, after: 21) == "finished", "deleted, read twice, is a proof (rulings 6)")
+    #expect(try word(.interrupted(.interrupt), after: 3) == "finished")
+  }
+
+  @Test(.faults(17)) func anAnswerToAPOSTThatWasOutWhenTheJobWasGivenUpIsTakenInTheRelease() throws {
+    let creating = JobState(
+      phase: .creating(StateTable.attempt { $0.machines[0] = Machine(node: 0, name: StateTable.name) }))
+    let given = try creating.after(.interrupted(.interrupt), in: StateTable.context, at: StateTable.now)
+    let known = try given.after(.posted([.made(id: "i-7")]), in: StateTable.context, at: StateTable.now)
+    #expect(known.word == "releasing" && known.attempt?.instanceIDs == ["i-7"])
+    let refused = try given.after(.posted([.rejected(.noCapacity("full"))]), in: StateTable.context, at: StateTable.now)
+    #expect(refused.word == "releasing" && refused.attempt?.isGone == true)
+  }
+
   @Test func theDiagramInTheDocsIsTheOneTheCodeDraws() throws {
     let path = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appending(path: "docs/states.md")

@@ -14,7 +14,7 @@ import Testing
 struct JSONOutputTests {
   /// Their answer is a file, a stream of somebody else, or help.
   private static let without: Set<String> = [
-    "ssh", "ui", "help", "schema", "init", "completion", "man", "generate-completion-script",
+    "ssh", "ui", "help", "schema", "init", "completion", "manual", "parse",
   ]
 
   @Test("Every command has --json, except those whose answer is somebody else's")
