@@ -51,6 +51,8 @@ package struct Machine: Codable, Hashable, Sendable {
   /// Reads in a row that say that this machine is not coming, or not coming back.
   package var strikes: Int
   package var end: CommandEnd?
+  /// The API said that it restarts while the command was running there.
+  package var hasRestarted: Bool?
 
   package init(node: Int, name: String) {
     self.node = node
@@ -91,6 +93,8 @@ package struct MadeInstance: Codable, Hashable, Sendable {
   package var id: String
   /// When a list showed it first; nil when the answer to the POST named it.
   package var seenAt: Moment?
+  /// Since when it costs, as near as is known and not later; nil: since the attempt's first POST.
+  package var since: Moment?
   /// GET has answered 2xx for this id: only then is a 404 news (rulings 6).
   package var wasRead: Bool
   /// First of the reads in a row that said it is gone.
@@ -99,9 +103,10 @@ package struct MadeInstance: Codable, Hashable, Sendable {
   package var goneByAbsence: Bool
   package var isProvedGone: Bool
 
-  package init(id: String, seenAt: Moment? = nil) {
+  package init(id: String, seenAt: Moment? = nil, since: Moment? = nil) {
     self.id = id
     self.seenAt = seenAt
+    self.since = since
     wasRead = false
     goneByAbsence = false
     isProvedGone = false
@@ -130,11 +135,37 @@ package struct CommandEnd: Codable, Hashable, Sendable {
   package var code: Int
   package var phase: Phase
   package var reason: Reason
+  /// Why it ended, where the machine shows that; nil: a failure of its own.
+  package var trouble: MachineTrouble?
 
-  package init(code: Int, phase: Phase, reason: Reason) {
+  package init(code: Int, phase: Phase, reason: Reason, trouble: MachineTrouble? = nil) {
     self.code = code
     self.phase = phase
     self.reason = reason
+    self.trouble = trouble
+  }
+}
+
+/// What a machine shows of an end that was not the command's own doing.
+package struct MachineTrouble: Codable, Hashable, Sendable {
+  package enum Kind: String, Codable, Sendable {
+    case outOfMemory = "out_of_memory"
+    case gpuFault = "gpu_fault"
+  }
+  package var kind: Kind
+  /// As the machine says it.
+  package var evidence: String
+
+  package init(kind: Kind, evidence: String) {
+    self.kind = kind
+    self.evidence = evidence
+  }
+
+  package var sentence: String {
+    switch kind {
+    case .outOfMemory: "out of memory (\(evidence))"
+    case .gpuFault: "a GPU failed (\(evidence))"
+    }
   }
 }
 
@@ -147,6 +178,8 @@ package struct PastAttempt: Codable, Hashable, Sendable {
   package var sentAt: Moment
   package var releasedAt: Moment
   package var outcome: Outcome
+  /// When each of its machines cost; nil in records of older versions.
+  package var billed: [BilledSpan]?
 
   package init(_ attempt: Attempt, outcome: Outcome, releasedAt: Moment) {
     number = attempt.number
@@ -154,6 +187,7 @@ package struct PastAttempt: Codable, Hashable, Sendable {
     names = attempt.machines.map(\.name)
     instanceIDs = attempt.instanceIDs
     sentAt = attempt.sentAt
+    billed = attempt.billed(until: releasedAt)
     self.releasedAt = releasedAt
     self.outcome = outcome
   }

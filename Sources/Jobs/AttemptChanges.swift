@@ -76,13 +76,13 @@ extension Attempt {
 
   func taking(_ answers: [PostAnswer], at now: Moment) -> Attempt {
     changing { attempt in
-      for (index, answer) in answers.enumerated() { attempt.machines[index].take(answer) }
+      for (index, answer) in answers.enumerated() { attempt.machines[index].take(answer, since: lastPostAt) }
       attempt.notePosts(answers, at: now)
       attempt.postTrouble = answers.lazy.compactMap(\.trouble).first ?? attempt.postTrouble
     }
   }
 
-  private var lastPostAt: Moment { postedAt ?? sentAt }
+  var lastPostAt: Moment { postedAt ?? sentAt }
 
   /// A POST that was answered, or should have been, has left by now: it may have been put off since the intent was
   /// committed, or the computer may have slept. One that is put off is noted too, but not each time: a change of the
@@ -179,12 +179,30 @@ extension Attempt {
     return nil
   }
 
-  /// Nobody could be reached, so the API was asked: gone by both signs is lost, everything else goes on.
+  /// Nobody could be reached, so the API was asked: gone by both signs was taken away, everything else goes on.
   func doubted(_ observations: [Observation], _ outcome: Outcome? = nil, else going: (Attempt) -> Phase) -> Phase {
-    let seen = observed(observations)
+    let seen = observed(observations).notingRestarts(observations)
     guard let why = seen.strikeOut(observations) else { return going(seen) }
-    let lost = Outcome.lost("the machine is gone: \(why)")
+    let lost = observations.outcome("the machine is gone: \(why)")
     return .releasing(seen, outcome.map { $0.isSuccess ? lost : $0 } ?? lost)
+  }
+
+  private func notingRestarts(_ observations: [Observation]) -> Attempt {
+    changing { attempt in
+      for (index, observation) in observations.enumerated() where observation == .notYet(status: "restarting") {
+        attempt.machines[index].hasRestarted = true
+      }
+    }
+  }
+
+  /// How the first node was lost; a machine that restarted has lost its command by that.
+  func loss(_ ends: [NodeEnd]) -> Outcome? {
+    for end in ends {
+      guard let loss = end.loss else { continue }
+      guard case .lost(let why) = loss, machines[end.node].hasRestarted == true else { return loss }
+      return .rebooted("the machine has restarted: \(why)")
+    }
+    return nil
   }
 
   func notingUnreachable(_ wasConnected: Bool, at now: Moment) -> Attempt {
@@ -220,17 +238,25 @@ extension Machine {
     if !instances.isEmpty { instances[0].wasRead = true }
   }
 
-  mutating func take(_ answer: PostAnswer) {
+  /// - Parameter sent: no POST that this answers has left before.
+  mutating func take(_ answer: PostAnswer, since sent: Moment? = nil) {
     switch answer {
     case .made(let id):
       post = .made
-      instances.append(MadeInstance(id: id))
+      instances.append(MadeInstance(id: id, since: sent))
     case .notSent: post = .unsent
     case .rejected: post = .rejected
     case .unknown: post = .unknown
     case .unlikely: post = .unlikely(unseenSince: nil)
     case .untouched: break
     }
+  }
+}
+
+extension [Observation] {
+  /// A machine in error is lost; one that is on its way out, or not there, was taken away.
+  fileprivate func outcome(_ why: String) -> Outcome {
+    contains { $0 == .ending(status: "error") } ? .lost(why) : .preempted(why)
   }
 }
 
@@ -256,7 +282,7 @@ extension Attempt {
       for index in attempt.machines.indices {
         let name = attempt.machines[index].name
         guard MachineName(name) != nil else { continue }
-        attempt.machines[index].adopt(listed.filter { $0.name == name }, sentAt: lastPostAt, at: now)
+        attempt.machines[index].adopt(listed.filter { $0.name == name }, from: sentAt, sentAt: lastPostAt, at: now)
       }
     }
   }
@@ -288,20 +314,23 @@ extension Attempt {
     guard case .trusted(let listed) = listing, !past.isEmpty else { return self }
     let names = past.flatMap(\.names)
     return changing { attempt in
-      attempt.machines[0].take(listed.filter { names.contains($0.name) }, at: now)
+      attempt.machines[0].take(listed.filter { names.contains($0.name) }, from: past[0].sentAt, at: now)
     }
   }
 }
 
 extension Machine {
-  mutating func take(_ found: [Listing.Listed], at now: Moment) {
+  /// - Parameter start: nothing of these was asked for before.
+  mutating func take(_ found: [Listing.Listed], from start: Moment, at now: Moment) {
     for one in found where !one.isDeleted && !instances.contains(where: { $0.id == one.id }) {
-      instances.append(MadeInstance(id: one.id, seenAt: now))
+      // The cloud's clock is not ours.
+      let since = one.createdAt.map { min(now, max(start, $0)) } ?? start
+      instances.append(MadeInstance(id: one.id, seenAt: now, since: since))
     }
   }
 
-  mutating func adopt(_ found: [Listing.Listed], sentAt: Moment, at now: Moment) {
-    take(found, at: now)
+  mutating func adopt(_ found: [Listing.Listed], from start: Moment, sentAt: Moment, at now: Moment) {
+    take(found, from: start, at: now)
     // Not what is among the instances: one of an earlier attempt may have been taken along.
     let isFound = found.contains { !$0.isDeleted }
     switch post {
@@ -421,19 +450,9 @@ extension Attempt {
     guard let limit = plan.limits.maxDuration, let launchedAt else { return nil }
     return (launchedAt + .seconds(limit + plan.limits.killGrace) + Window.supervisorLead, .duration)
   }
-
-  /// USD from the POST until `end`, for the machines that were made. What the cloud bills while `creating` is not documented: it is counted.
-  package func cost(until end: Moment) -> Decimal {
-    let made = machines.count { $0.post == .made }
-    return Money.cost(of: end - sentAt, at: offering.hourlyPrice * Decimal(made))
-  }
 }
 
 extension PastAttempt {
-  package var cost: Decimal {
-    instanceIDs.isEmpty ? 0 : Money.cost(of: releasedAt - sentAt, at: offering.hourlyPrice * Decimal(instanceIDs.count))
-  }
-
   var counts: Bool { outcome.retryAt == nil }
 
   /// The only refusal after which a job goes on.
@@ -459,13 +478,6 @@ extension [PastAttempt] {
   }
 }
 
-extension JobState {
-  /// USD of all attempts until `now`.
-  package func cost(at now: Moment) -> Decimal {
-    past.reduce(attempt?.cost(until: now) ?? 0) { $0 + $1.cost }
-  }
-}
-
 // MARK: - Outcomes from facts
 
 extension Outcome {
@@ -476,7 +488,8 @@ extension Outcome {
   var endsPaying: Bool {
     switch self {
     case .cancelled, .interrupted, .outOfBudget: true
-    case .exited, .noCapacity, .bootFailed, .lost, .unauthorized, .rateLimited, .notConfigured, .outOfTime, .failed:
+    case .exited, .noCapacity, .bootFailed, .preempted, .rebooted, .lost, .unauthorized, .rateLimited, .notConfigured,
+      .outOfTime, .failed:
       false
     }
   }
@@ -532,8 +545,13 @@ extension Deadline {
       .outOfTime("max_duration of \(Durations.format(plan.limits.maxDuration ?? 0)) ran out")
     case .budget: .outOfBudget("max_cost of $\(Money.exact(plan.limits.maxCost ?? 0)) ran out")
     case .grace: .outOfTime("output_grace ran out")
+    case .idle: .outOfTime("idle_gpu ran out: \(plan.limits.idleGPU?.inWords ?? "")")
     }
   }
+}
+
+extension IdleLimit {
+  fileprivate var inWords: String { "no GPU was used \(below) % or more for \(Durations.format(duration))" }
 }
 
 extension Limits {
@@ -564,7 +582,14 @@ extension PostAnswer {
 }
 
 extension NodeEnd {
-  var loss: String? { if case .lost(let why) = how { why } else { nil } }
+  var loss: Outcome? {
+    switch how {
+    case .ended: nil
+    case .lost(let why): .lost(why)
+    case .rebooted(let why): .rebooted(why)
+    case .preempted(let why): .preempted(why)
+    }
+  }
 }
 
 extension InstanceRead {

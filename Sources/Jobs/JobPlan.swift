@@ -33,6 +33,7 @@ package struct JobPlan: Codable, Sendable, Equatable {
   package var limits: Limits
   package var retry: Retry
   package var teardown: Teardown
+  package var checkpoint: CheckpointPlan?
 
   package struct Variable: Codable, Sendable, Equatable {
     package var name: String
@@ -100,6 +101,19 @@ package struct JobPlan: Codable, Sendable, Equatable {
     }
   }
 
+  /// What is fetched while the command runs, and put back before the next attempt's.
+  package struct CheckpointPlan: Codable, Sendable, Equatable {
+    /// Path or glob relative to the workdir.
+    package var source: String
+    /// Seconds.
+    package var every: Int
+
+    package init(source: String, every: Int) {
+      self.source = source
+      self.every = every
+    }
+  }
+
   package init(
     name: String, file: String, root: String, nodes: Int = 1, resources: Resources, volumes: [VolumeChoice] = [],
     envs: [Variable] = [], secrets: [String] = [], sshKey: KeyChoice? = nil, sshUser: String? = nil,
@@ -142,17 +156,34 @@ package struct Limits: Codable, Sendable, Equatable {
   /// Only when written; see ``JobPlan/bootTimeout(for:)``.
   package var bootTimeout: Int?
   package var outputGrace: Int
+  package var idleGPU: IdleLimit?
 
   package static let defaultOutputGrace = 60
 
   package init(
     maxDuration: Int? = nil, maxCost: Decimal? = nil, bootTimeout: Int? = nil,
-    outputGrace: Int = Self.defaultOutputGrace
+    outputGrace: Int = Self.defaultOutputGrace, idleGPU: IdleLimit? = nil
   ) {
     self.maxDuration = maxDuration
     self.maxCost = maxCost
     self.bootTimeout = bootTimeout
     self.outputGrace = outputGrace
+    self.idleGPU = idleGPU
+  }
+}
+
+/// When a job counts as idle: no GPU of it was used more than this for so long.
+package struct IdleLimit: Codable, Sendable, Equatable {
+  /// Percent of utilization, 1…100.
+  package var below: Int
+  /// Seconds.
+  package var duration: Int
+
+  package static let defaultBelow = 5
+
+  package init(below: Int, duration: Int) {
+    self.below = below
+    self.duration = duration
   }
 }
 

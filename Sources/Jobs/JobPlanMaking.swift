@@ -71,13 +71,17 @@ extension JobPlan {
         destination: output.destination.map { SpecPaths.relative($0.value) },
         field: "outputs[\(index)]", place: output.source.place)
     }
+    checkpoint = spec.checkpoint.map {
+      CheckpointPlan(source: SpecPaths.relative($0.value.source), every: $0.value.every)
+    }
   }
 
   private mutating func fillEnding(from spec: JobSpec) {
     limits = Limits(
       maxDuration: spec.limits.maxDuration?.value, maxCost: spec.limits.maxCost?.value,
       bootTimeout: spec.limits.bootTimeout?.value,
-      outputGrace: spec.limits.outputGrace?.value ?? Limits.defaultOutputGrace)
+      outputGrace: spec.limits.outputGrace?.value ?? Limits.defaultOutputGrace,
+      idleGPU: spec.limits.idleGPU?.value)
     retry = Retry(on: spec.retry.on?.value ?? Retry().on, attempts: spec.retry.attempts?.value ?? Retry().attempts)
     teardown = spec.teardown?.value ?? .always
   }
@@ -102,7 +106,6 @@ private struct Planner {
   mutating func refuseWhatCannotRun(_ spec: JobSpec) {
     refuse(spec.matrix?.place, "matrix", "one spec for each combination")
     refuse(spec.maxParallel?.place, "max_parallel", "it left out")
-    refuse(spec.checkpoint?.place, "checkpoint", "it left out; outputs are fetched at the end")
     refuse(spec.notify?.place, "notify", "it left out; the exit code of submit tells the end")
     if let engine = spec.engine, engine.value != .none {
       refuse(engine.place, "engine", "\"none\"; the command can start \(engine.value.rawValue) itself")

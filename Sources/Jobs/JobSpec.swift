@@ -66,6 +66,7 @@ package struct JobSpec: Sendable, Equatable {
     package var maxCost: Located<Decimal>?
     package var bootTimeout: Located<Int>?
     package var outputGrace: Located<Int>?
+    package var idleGPU: Located<IdleLimit>?
   }
 
   package struct Retry: Sendable, Equatable {
@@ -121,41 +122,50 @@ package struct KeyChoice: Codable, Sendable, Equatable {
   }
 }
 
-/// What starts another attempt. In text `no_capacity`, `boot_failed`, `preempted`, `exit:N`.
+/// What starts another attempt.
 package enum RetryCause: Codable, Sendable, Hashable, CustomStringConvertible {
   case noCapacity
   case bootFailed
+  /// The machine went away under the job, whatever took it: ``rebooted`` and ``lost`` are two ways of it.
   case preempted
+  case rebooted
+  /// Nobody could reach it any more, or nobody can say what became of the command.
+  case lost
+  case outOfMemory
+  case gpuFault
   /// The command ended by itself with this code, 0…255.
   case exit(Int)
 
-  /// nil when `text` is none of the four forms.
+  /// The words of a spec, `exit:N` beside them.
+  package static let words: KeyValuePairs<String, RetryCause> = [
+    "no_capacity": .noCapacity, "boot_failed": .bootFailed, "preempted": .preempted, "rebooted": .rebooted,
+    "lost": .lost, "out_of_memory": .outOfMemory, "gpu_fault": .gpuFault,
+  ]
+
+  /// `no_capacity, boot_failed, …` for messages.
+  package static let list = words.map(\.key).joined(separator: ", ")
+
+  /// nil when `text` is none of the words, and no `exit:N`.
   package init?(_ text: String) {
-    switch text {
-    case "no_capacity": self = .noCapacity
-    case "boot_failed": self = .bootFailed
-    case "preempted": self = .preempted
-    default:
-      let digits = text.utf8.dropFirst("exit:".utf8.count)
-      guard text.hasPrefix("exit:"), (1...3).contains(digits.count), digits.allSatisfy(isDigit) else { return nil }
-      guard let code = Int(String(digits) ?? ""), code <= 255 else { return nil }
-      self = .exit(code)
+    if let word = Self.words.first(where: { $0.key == text }) {
+      self = word.value
+      return
     }
+    let digits = text.utf8.dropFirst("exit:".utf8.count)
+    guard text.hasPrefix("exit:"), (1...3).contains(digits.count), digits.allSatisfy(isDigit) else { return nil }
+    guard let code = Int(String(digits) ?? ""), code <= 255 else { return nil }
+    self = .exit(code)
   }
 
   package var description: String {
-    switch self {
-    case .noCapacity: "no_capacity"
-    case .bootFailed: "boot_failed"
-    case .preempted: "preempted"
-    case .exit(let code): "exit:\(code)"
-    }
+    if case .exit(let code) = self { return "exit:\(code)" }
+    return Self.words.first { $0.value == self }?.key ?? ""
   }
 
   package init(from decoder: any Decoder) throws {
     let text = try decoder.singleValueContainer().decode(String.self)
     guard let cause = Self(text) else {
-      let message = "\(text) is not a cause of retry; expected no_capacity, boot_failed, preempted or exit:N"
+      let message = "\(text) is not a cause of retry; expected one of \(Self.list), or exit:N"
       throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: message))
     }
     self = cause

@@ -141,11 +141,14 @@ package enum Listing: Equatable, Sendable {
     package var id: String
     package var name: String
     package var isDeleted: Bool
+    /// As the cloud says.
+    package var createdAt: Moment?
 
-    package init(id: String, name: String, isDeleted: Bool) {
+    package init(id: String, name: String, isDeleted: Bool, createdAt: Moment? = nil) {
       self.id = id
       self.name = name
       self.isDeleted = isDeleted
+      self.createdAt = createdAt
     }
   }
 }
@@ -176,6 +179,8 @@ package struct NodeEnd: Equatable, Sendable {
   package enum How: Equatable, Sendable {
     case ended(CommandEnd)
     case lost(String)
+    case rebooted(String)
+    case preempted(String)
   }
   package var node: Int
   package var how: How
@@ -211,7 +216,7 @@ package struct InstanceRead: Equatable, Sendable {
   }
 }
 
-package enum Deadline: Equatable, Sendable { case boot, duration, budget, grace }
+package enum Deadline: Equatable, Sendable { case boot, duration, budget, grace, idle }
 
 package struct IllegalTransition: Error, CustomStringConvertible {
   package var state: JobState
@@ -502,9 +507,7 @@ extension JobState {
   /// The first failure decides, and ends the other nodes; success is the success of all.
   private func ended(_ ends: [NodeEnd], in attempt: Attempt, context: JobContext, at now: Moment) -> JobState {
     let attempt = attempt.reachable.ended(ends)
-    if let why = ends.lazy.compactMap(\.loss).first {
-      return with(.releasing(attempt, .lost(why)))
-    }
+    if let loss = attempt.loss(ends) { return with(.releasing(attempt, loss)) }
     let failure = attempt.machines.lazy.compactMap(\.end).first { $0.code != 0 || $0.reason == .timedOut }
     let isOver = attempt.machines.allSatisfy { $0.end != nil }
     guard let failure else {

@@ -6,7 +6,11 @@ package enum Outcome: Codable, Hashable, Sendable {
   case noCapacity(String)
   /// Asked for and billed, and never usable.
   case bootFailed(String)
-  /// Pre-empted, rebooted, deleted by somebody, or not reachable any more.
+  /// The cloud took the machine away, or somebody deleted it.
+  case preempted(String)
+  /// The machine runs, but not since the command began.
+  case rebooted(String)
+  /// Not reachable any more, or nothing there knows what became of the command.
   case lost(String)
   case unauthorized(String)
   /// The API asks to come back later; the name was refused and a new one is tried.
@@ -42,7 +46,7 @@ extension Outcome {
     switch self {
     case .exited(let end): Int32(truncatingIfNeeded: end.code)
     case .noCapacity, .bootFailed, .rateLimited: 69
-    case .lost: 76
+    case .preempted, .rebooted, .lost: 76
     case .unauthorized: 77
     case .notConfigured: 78
     case .outOfTime, .outOfBudget: 124
@@ -60,9 +64,11 @@ extension Outcome {
   /// One word for lists and events.
   package var word: String {
     switch self {
-    case .exited(let end): end.code == 0 ? "succeeded" : "failed"
+    case .exited(let end): end.code == 0 ? "succeeded" : end.trouble?.kind.rawValue ?? "failed"
     case .noCapacity, .rateLimited: "no_capacity"
     case .bootFailed: "boot_failed"
+    case .preempted: "preempted"
+    case .rebooted: "rebooted"
     case .lost: "lost"
     case .unauthorized: "unauthorized"
     case .notConfigured: "not_configured"
@@ -78,8 +84,10 @@ extension Outcome {
   package var sentence: String {
     switch self {
     case .exited(let end):
-      end.phase == .setup ? "setup failed with exit code \(end.code)" : "the command ended with exit code \(end.code)"
-    case .noCapacity(let why), .bootFailed(let why), .lost(let why), .unauthorized(let why), .notConfigured(let why),
+      (end.phase == .setup ? "setup failed with exit code \(end.code)" : "the command ended with exit code \(end.code)")
+        + (end.trouble.map { ": \($0.sentence)" } ?? "")
+    case .noCapacity(let why), .bootFailed(let why), .preempted(let why), .rebooted(let why), .lost(let why),
+      .unauthorized(let why), .notConfigured(let why),
       .outOfTime(let why), .outOfBudget(let why), .failed(let why), .rateLimited(let why, _):
       why
     case .cancelled: "cancelled"
@@ -90,21 +98,34 @@ extension Outcome {
   /// Whether `retry.on` names this outcome.
   package func isRetried(by retry: Retry) -> Bool {
     retry.on.contains { trigger in
-      switch (trigger, self) {
-      case (.noCapacity, .noCapacity), (.bootFailed, .bootFailed), (.preempted, .lost): true
-      case (.exit(let code), .exited(let end)): code == end.code
-      case (.noCapacity, _), (.bootFailed, _), (.preempted, _), (.exit, _): false
+      switch self {
+      case .noCapacity: trigger == .noCapacity
+      case .bootFailed: trigger == .bootFailed
+      case .preempted: trigger == .preempted
+      case .rebooted: trigger == .preempted || trigger == .rebooted
+      case .lost: trigger == .preempted || trigger == .lost
+      case .exited(let end): trigger == .exit(end.code) || trigger == end.trouble?.cause
+      case .unauthorized, .rateLimited, .notConfigured, .outOfTime, .outOfBudget, .cancelled, .interrupted, .failed:
+        false
       }
     }
   }
 
-  /// Whether the offering is to blame, so that another one is tried first.
+  /// Whether the offering is to blame, so that others are tried first.
   package var blamesOffering: Bool {
     switch self {
-    case .noCapacity, .bootFailed, .lost: true
-    case .exited, .unauthorized, .rateLimited, .notConfigured, .outOfTime, .outOfBudget, .cancelled, .interrupted,
-      .failed:
-      false
+    case .noCapacity, .bootFailed, .preempted, .rebooted, .lost: true
+    case .exited(let end): end.trouble?.kind == .gpuFault
+    case .unauthorized, .rateLimited, .notConfigured, .outOfTime, .outOfBudget, .cancelled, .interrupted, .failed: false
+    }
+  }
+}
+
+extension MachineTrouble {
+  fileprivate var cause: RetryCause {
+    switch kind {
+    case .outOfMemory: .outOfMemory
+    case .gpuFault: .gpuFault
     }
   }
 }

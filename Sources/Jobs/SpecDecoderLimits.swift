@@ -7,7 +7,17 @@ extension SpecReader {
       maxDuration: located(fields, "max_duration") { $0.duration($1, $2, atLeast: 1) },
       maxCost: located(fields, "max_cost") { $0.price($1, $2) },
       bootTimeout: located(fields, "boot_timeout") { $0.duration($1, $2, atLeast: 1) },
-      outputGrace: located(fields, "output_grace") { $0.duration($1, $2, atLeast: 0) })
+      outputGrace: located(fields, "output_grace") { $0.duration($1, $2, atLeast: 0) },
+      idleGPU: located(fields, "idle_gpu") { $0.idleLimit($1, $2) })
+  }
+
+  private mutating func idleLimit(_ node: SpecNode, _ path: SpecPath) -> IdleLimit? {
+    let fields = fields(node, path, known: SpecFields.idleGPU)
+    let below = located(fields, "below") { $0.integer($1, $2, atLeast: 1, atMost: 100) }
+    let duration = located(fields, "for") { $0.duration($1, $2, atLeast: 1) }
+    missing(fields, ["for": "a duration such as \"15m\""], of: node)
+    guard let duration else { return nil }
+    return IdleLimit(below: below?.value ?? IdleLimit.defaultBelow, duration: duration.value)
   }
 
   /// `"90s"`, `"15m"`, `"6h"`, `"1d"`, `"1h30m"`, or a number of seconds. Returns seconds.
@@ -41,8 +51,8 @@ extension SpecReader {
   }
 
   private mutating func causes(_ node: SpecNode, _ path: SpecPath) -> [RetryCause] {
-    let words = ["no_capacity", "boot_failed", "preempted"]
-    let expected = "no_capacity, boot_failed, preempted or exit:N with N from 0 to 255"
+    let words = RetryCause.words.map(\.key)
+    let expected = "\(RetryCause.list) or exit:N with N from 0 to 255"
     var causes: [RetryCause] = []
     for (element, path) in elements(node, path, expected: "a list of \(expected)") {
       guard let word = text(element, path, expected: expected) else { continue }

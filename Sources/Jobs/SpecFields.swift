@@ -3,6 +3,7 @@ package enum SpecFields {
   package static let spec = SpecSchema.spec.names
   package static let resources = SpecSchema.resources.names
   package static let limits = SpecSchema.limits.names
+  package static let idleGPU = SpecSchema.idleGPU.names
   package static let retry = SpecSchema.retry.names
   package static let file = SpecSchema.file.names
   package static let output = SpecSchema.output.names

@@ -100,12 +100,22 @@ package enum SpecSchema {
       otherwise: "3 times the offering's longest boot time, at least 10 minutes"),
     SpecField(
       "output_grace", .duration(least: 0), "How long outputs are fetched after the end.", otherwise: "60 seconds"),
+    SpecField("idle_gpu", .object(idleGPU), "Ends a job whose GPUs do nothing."),
+  ]
+
+  package static let idleGPU: [SpecField] = [
+    SpecField(
+      "below", .integer(least: 1, most: 100), "Percent of utilization that no GPU reaches.", otherwise: "5"),
+    SpecField("for", .duration(least: 1), "For how long.", otherwise: ""),
   ]
 
   package static let retry: [SpecField] = [
     SpecField(
-      "on", .list(of: .text("cause", pattern: "^(no_capacity|boot_failed|preempted|exit:0*[0-9]{1,3})$")),
-      "Causes: no_capacity, boot_failed, preempted, or exit:N for the command's own exit code.",
+      "on",
+      .list(
+        of: .text(
+          "cause", pattern: "^(\(RetryCause.words.map(\.key).joined(separator: "|"))|exit:0*[0-9]{1,3})$")),
+      "Causes: \(RetryCause.list), or exit:N for the command's own exit code.",
       otherwise: "`no_capacity` and `boot_failed`"),
     SpecField("attempts", .integer(least: 1), "How many attempts in all, the first included.", otherwise: "3"),
   ]
@@ -168,7 +178,7 @@ package enum SpecSchema {
   private static func anchor(_ name: String) -> String {
     switch name {
     case "ssh_key", "ssh_user": "ssh_key-and-ssh_user"
-    case "matrix", "max_parallel", "checkpoint", "notify", "engine": "not-yet"
+    case "matrix", "max_parallel", "notify", "engine": "not-yet"
     case "$schema": "in-an-editor"
     default: name
     }

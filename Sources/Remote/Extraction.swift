@@ -112,17 +112,18 @@ package final class Extraction {
   // MARK: Publishing
 
   /// Renames everything into `root`: files replace files, folders are merged. Afterwards the partial folder is gone.
+  /// - Parameter isLeftInCache: nothing waits for the disk.
   /// - Throws: ``Failure`` `local`, also when something of another kind is in the way.
-  package func publish(into root: String) throws(Failure) {
+  package func publish(into root: String, isLeftInCache: Bool = false) throws(Failure) {
     let root = Array(root.utf8)
     try Self.makeFolders(root)
     let destination = try Self.openFolder(root)
     defer { _ = systemClose(destination) }
     // On disk before it is in place: the machine, and with it the only other copy, is given back right afterwards. One sync(2) instead of
     // an fsync(2) for each of many small files.
-    sync()
+    if !isLeftInCache { sync() }
     try Self.merge(top, into: destination, root)
-    _ = fsync(destination)
+    if !isLeftInCache { _ = fsync(destination) }
     _ = partial.withCString { rmdir($0) }
   }
 

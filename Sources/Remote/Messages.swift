@@ -109,8 +109,7 @@ package struct Upload: Codable, Sendable, Equatable {
     package var destination: String
     /// Patterns in `.gitignore` syntax, on top of `.gitignore` and `.fcrunignore`.
     package var exclude: [String]
-
-    /// Everything is sent, whatever `.gitignore` and `.fcrunignore` say.
+    /// All of it: ignore files are files like any other.
     package var isWhole: Bool?
 
     package init(source: String, destination: String, exclude: [String], isWhole: Bool? = nil) {
@@ -274,6 +273,8 @@ package struct Collect: Codable, Sendable, Equatable {
   package var root: String
   /// Absolute local folder for what is not yet verified, on the same file system as `root`.
   package var partial: String
+  /// The asker writes it to disk itself: sync(2) would hold up what else goes over the connection.
+  package var isLeftInCache: Bool?
 
   package struct Output: Codable, Sendable, Equatable {
     /// Path or glob relative to the workdir.
@@ -288,7 +289,8 @@ package struct Collect: Codable, Sendable, Equatable {
   }
 
   package init(
-    control: String, workdir: String, outputs: [Output], outputFolder: String?, root: String, partial: String
+    control: String, workdir: String, outputs: [Output], outputFolder: String?, root: String, partial: String,
+    isLeftInCache: Bool? = nil
   ) {
     self.control = control
     self.workdir = workdir
@@ -296,6 +298,7 @@ package struct Collect: Codable, Sendable, Equatable {
     self.outputFolder = outputFolder
     self.root = root
     self.partial = partial
+    self.isLeftInCache = isLeftInCache
   }
 }
 

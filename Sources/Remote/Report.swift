@@ -1,4 +1,7 @@
 extension JobStatus {
+  /// Whether a loss is that of a machine which has booted since: as `report` of the scripts words it.
+  package static func isReboot(_ reason: String) -> Bool { reason == "the machine was rebooted" }
+
   /// Reads the line that the scripts' `report` prints; nil for any other line.
   package init?(report line: String) {
     let words = line.split(separator: " ")

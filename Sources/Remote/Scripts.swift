@@ -200,6 +200,21 @@ package enum Script {
 
     """# + liveness + #"""
       wake() { for f in w.*; do [ -p "$f" ] && echo x 1<>"$f"; done; }
+      # How many processes the kernel has killed for memory: of this cgroup (cgroups(7)), and of the whole host (proc_vmstat(5)).
+      ooms() {
+        n=0
+        while IFS=: read -r id names path; do
+          case $names in
+            '') f=/sys/fs/cgroup$path/memory.events; [ -r "$f" ] || f=/sys/fs/cgroup/memory.events ;;
+            memory) f=/sys/fs/cgroup/memory$path/memory.oom_control; [ -r "$f" ] || f=/sys/fs/cgroup/memory/memory.oom_control ;;
+            *) continue ;;
+          esac
+          k=$(sed -n 's/^oom_kill //p' "$f" 2>/dev/null)
+          n=$((n + ${k:-0}))
+        done 2>/dev/null </proc/self/cgroup
+        k=$(sed -n 's/^oom_kill //p' /proc/vmstat 2>/dev/null)
+        printf '%s %s\n' "$n" "${k:-0}"
+      }
       # The only gate: exactly one winner, for ever. A loser leaves nothing behind, its copy of the secrets least of all.
       mkdir begin 2>/dev/null || { rm -rf "$L"; exit 0; }
       why=exited groups= timer= killer= interrupted=
@@ -210,6 +225,7 @@ package enum Script {
       : >>stdout; : >>stderr; mkdir -p outputs
       say() { printf '%s\n' "$2" >"$1.tmp" && mv -f "$1.tmp" "$1"; }
       say sup "$$ $(born $$) $(boot)"
+      ooms=$(ooms 2>/dev/null)
       for f in l.*; do [ "$f" = "${L##*/}" ] || rm -rf "$f"; done
 
       # after SECONDS COMMAND: in the background, leaves no sleeper behind when it is ended early.
@@ -288,6 +304,7 @@ package enum Script {
       [ -z "$timer" ] || kill -s TERM $timer 2>/dev/null
       rm -f "$L/env"
       sweep
+      [ "$rc" = 0 ] || [ "$(ooms 2>/dev/null)" = "$ooms" ] || say ooms "$ooms $(ooms 2>/dev/null)"
       record "$rc $at $why $(($(wc -c <stdout))) $(($(wc -c <stderr)))"
       wake
       """#
@@ -327,6 +344,52 @@ package enum Script {
       if cd "$C" 2>/dev/null; then report; else say notBegun; fi
       end 0
       """#
+
+  /// Are the GPUs there? `none` without nvidia-smi, else `gpus N`, or `dead TEXT`. For ``Exec``.
+  package static let gpus = #"""
+    command -v nvidia-smi >/dev/null 2>&1 || { echo none; exit 0; }
+    if command -v timeout >/dev/null 2>&1; then out=$(timeout 40 nvidia-smi -L 2>&1); else out=$(nvidia-smi -L 2>&1); fi
+    r=$?
+    if [ $r != 0 ]; then printf 'dead exit code %s: %s\n' $r "$(printf '%s\n' "$out" | head -n 1)"; exit 0; fi
+    printf 'gpus %s\n' "$(printf '%s\n' "$out" | grep -c '^GPU [0-9]')"
+    """#
+
+  /// The utilization of each GPU in percent, a line for each (nvidia-smi(1)). For ``Exec``.
+  package static let utilization =
+    "nvidia-smi --query-gpu=utilization.gpu --format=csv,noheader,nounits"
+
+  /// Why did a command of this control folder fail? A line for each sign of the machine: `oom TEXT`, `hostoom TEXT` (somebody was
+  /// killed for memory on this host) and `gpu TEXT`. For ``Exec``.
+  package static func diagnosis(control: String) -> String {
+    "set -- \(Shell.quoted(control))\n" + #"""
+      case $1 in '~/'*) p=$HOME/${1#'~/'} ;; *) p=$1 ;; esac
+      cd "$p" || exit 1
+      limit() { if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift; "$@"; fi; }
+      if [ -f ooms ] && read -r a b c d <ooms; then
+        [ "$c" -le "$a" ] || printf 'oom the kernel killed %s of its processes for memory\n' "$((c - a))"
+        [ "$d" -le "$b" ] || printf 'hostoom the kernel killed %s processes for memory\n' "$((d - b))"
+      fi
+      if [ -f sup ] && read -r pid start booted <sup; then
+        since=$((start / $(getconf CLK_TCK 2>/dev/null || echo 100)))
+        limit 5 dmesg 2>/dev/null | sed -n 's/^\[ *\([0-9]*\)\.[0-9]*\] *\(.*\)/\1 \2/p' | while read -r at text; do
+          [ "$at" -ge "$since" ] || continue
+          case $text in
+            *'Out of memory: Kill'* | *'emory cgroup out of memory'*) printf 'oom %s\n' "$text" ;;
+            *'NVRM: Xid'*)
+              code=${text#*'): '}
+              case ${code%%,*} in 48 | 62 | 63 | 64 | 74 | 79 | 92 | 94 | 95 | 119 | 120) printf 'gpu %s\n' "$text" ;; esac ;;
+          esac
+        done
+      fi
+      if command -v nvidia-smi >/dev/null 2>&1; then
+        out=$(limit 10 nvidia-smi -L 2>&1) || printf 'gpu nvidia-smi: %s\n' "$(printf %s "$out" | head -n 1)"
+        case $out in *'GPU is lost'* | *'fallen off the bus'* | *'Unable to determine the device handle'*)
+          printf 'gpu nvidia-smi: %s\n' "$(printf %s "$out" | head -n 1)" ;;
+        esac
+      fi
+      exit 0
+      """#
+  }
 
   /// Arguments: marker, control folder, grace. Before the launch it takes the gate, so that nothing can start any more.
   package static let stop =

@@ -98,8 +98,12 @@ extension Observation {
 extension NodeEnd {
   fileprivate var word: String {
     switch how {
-    case .ended(let end): "node \(node) \(end.phase.rawValue) \(end.reason.rawValue) \(end.code)"
+    case .ended(let end):
+      "node \(node) \(end.phase.rawValue) \(end.reason.rawValue) \(end.code)"
+        + (end.trouble.map { ": \($0.sentence)" } ?? "")
     case .lost(let why): "node \(node) lost (\(why))"
+    case .rebooted(let why): "node \(node) rebooted (\(why))"
+    case .preempted(let why): "node \(node) preempted (\(why))"
     }
   }
 }

@@ -5,6 +5,12 @@ import ForwardCompute
 import Jobs
 import Store
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
 extension World {
   /// The plan's own order at first; later what the cloud offers now, without what has failed while others remain, and only
   /// where nothing of an earlier attempt shows: it may have been executed late.
@@ -31,7 +37,8 @@ extension World {
       let plan = job.context.plan
       let ranking = Matching.rank(offerings, for: plan.resources, volumes: try await volumes(of: job))
       let blamed = Set(past.filter(\.outcome.blamesOffering).map(\.offering.id))
-      guard let next = ranking.candidates.first(where: { !blamed.contains($0.id) }) ?? ranking.candidates.first else {
+      let candidates = blame(job, clock.now()).ordered(ranking.candidates)
+      guard let next = candidates.first(where: { !blamed.contains($0.id) }) ?? candidates.first else {
         return .success(.failed(.noCapacity("no offering fits any more; try: fcrun plan, or widen resources")))
       }
       return .success(.chosen(next))
@@ -86,6 +93,13 @@ extension World {
       }
     }
     return .priced(nil)
+  }
+
+  func observe(_ attempt: Attempt, tellingOf job: JobRecord) async -> [Observation] {
+    if case .booting = job.state.phase {
+      narrator.tell(.booting(job: job.id, age: clock.now() - attempt.sentAt, attempt.offering))
+    }
+    return await observe(attempt)
   }
 
   func observe(_ attempt: Attempt) async -> [Observation] {
@@ -185,9 +199,17 @@ extension Sequence<Instance> {
   }
 }
 
+extension Instance {
+  /// When it was made, as the cloud says.
+  var createdMoment: Moment? {
+    createdAt.map { Moment(milliseconds: Int64(($0.timeIntervalSince1970 * 1000).rounded(.down))) }
+  }
+}
+
 extension Listing.Listed {
   fileprivate init(_ instance: Instance) {
-    self.init(id: instance.id, name: instance.name, isDeleted: instance.status == .deleted)
+    self.init(
+      id: instance.id, name: instance.name, isDeleted: instance.status == .deleted, createdAt: instance.createdMoment)
   }
 }
 

@@ -37,15 +37,12 @@ enum Pace {
   /// reliability.md b.3 step 4, with one early look.
   private static let settle: [Duration] = [1, 2, 4, 8, 15].map { .seconds($0) }
 
-  /// While booting: often at first and when the offering says it should be there, at most 12 a minute otherwise.
+  /// While booting as ``BootPace`` says; elsewhere it is a second look at what seems to fail.
   private static func observe(_ attempt: Attempt, in run: Driver.Run, at now: Moment) -> Duration {
     guard case .booting = run.record.state.phase else { return .milliseconds(200) }
-    let early: [Duration] = [.zero, .milliseconds(500), .seconds(1), .seconds(1), .seconds(2), .seconds(2)]
-    if run.tries < early.count { return early[run.tries] }
-    let age = now - attempt.sentAt
-    let isDue = attempt.offering.minBootSeconds.map { age >= .seconds($0) } ?? true
-    let isLate = attempt.offering.maxBootSeconds.map { age >= .seconds(2 * $0) } ?? (age >= .seconds(300))
-    return isLate ? .seconds(10) : isDue ? .seconds(3) : .seconds(5)
+    guard run.tries > 0 else { return .zero }
+    let (offering, age) = (attempt.offering, now - attempt.sentAt)
+    return BootPace.pause(at: age, min: offering.minBootSeconds, max: offering.maxBootSeconds)
   }
 
   /// Refused: from 0.25 s up to 5 s. Not authorised: 6 s, or sshd starts to refuse us (rulings 9).

@@ -75,6 +75,27 @@ package protocol Secrets: Sendable {
   func value(of name: String) -> String?
 }
 
+/// The checkpoints of jobs, on this computer. Of each node the newest complete one is there; one that was not completed
+/// counts for nothing.
+package protocol Checkpoints: Sendable {
+  func newest(of job: String, node: Int) -> StoredCheckpoint?
+  /// Where the next one may be put; nothing is there.
+  func begin(of job: String, node: Int) -> (folder: String, partial: String)
+  /// What was put into `folder` is the newest from now on, durably; older ones go.
+  func complete(_ folder: String, of job: String, node: Int, takenAt: Moment) async throws
+}
+
+/// A folder that holds what lay in the workdir, at the same places.
+package struct StoredCheckpoint: Sendable, Equatable {
+  package var folder: String
+  package var takenAt: Moment
+
+  package init(folder: String, takenAt: Moment) {
+    self.folder = folder
+    self.takenAt = takenAt
+  }
+}
+
 /// Who is told what happens. Never asked anything, and never waited for.
 package protocol Narrator: Sendable {
   func tell(_ notice: Notice)
@@ -83,6 +104,9 @@ package protocol Narrator: Sendable {
 /// What a person, or a machine that reads `--json`, may want to know while a job runs.
 package enum Notice: Sendable {
   case moved(JobRecord, event: Event, at: Moment)
+  case note(job: String, String)
+  /// A machine boots: since when, and what the offering says of that.
+  case booting(job: String, age: Duration, Offering)
   /// Something went wrong that is tried again or lived with.
   case warning(job: String, String)
   case progress(job: String, verb: String, node: Int, Progress)

@@ -93,7 +93,7 @@ package struct Reaper: Sendable {
   private func unexpired(
     _ instance: Instance, _ standing: Standing, _ request: Request, at now: Moment
   ) -> Finding.Verdict {
-    let age = instance.createdAt.map { now - Moment(milliseconds: Int64($0.timeIntervalSince1970 * 1000)) }
+    let age = instance.createdMoment.map { now - $0 }
     if let older = request.older, let age, age >= older { return .take("older than \(Int(older.seconds)) s") }
     return switch standing {
     case .over: .take("its job is over")
@@ -178,7 +178,7 @@ private struct NoJournal: Journal {
 extension Reaper.Finding {
   /// When its POST was at the latest: a 404 of a machine that is older than the settle window is news.
   private func sentAt(before now: Moment) -> Moment {
-    instance.createdAt.map { min(now, Moment(milliseconds: Int64($0.timeIntervalSince1970 * 1000))) } ?? now
+    instance.createdMoment.map { min(now, $0) } ?? now
   }
 
   fileprivate func releaseOnly(owner: String, at now: Moment) -> JobRecord {

@@ -22,9 +22,10 @@ extension World {
   }
 
   func upload(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    if let wrong = await shortcoming(of: attempt, for: job) { return .failed(.bootFailed(wrong)) }
     let start = clock.now()
     let answers = await each(attempt.machines) { machine in
-      await askAgain(.upload(job.upload(for: machine, in: attempt)), of: machine, in: attempt, for: job)
+      await askAgain(.upload(upload(to: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
     }
     return answers.firstFailure.map { event(of: $0, since: start) } ?? .uploaded
   }
@@ -58,6 +59,7 @@ extension World {
     let stopped = await askAgain(.stop(stop), of: machine, in: attempt, for: job)
     guard case .status = stopped else { return stopped }
     let followed = await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
+    await takeCheckpoint(of: machine, in: attempt, for: job)
     if case .failed(let failure) = followed, failure.isOfLog { return stopped }
     return followed
   }
@@ -101,7 +103,7 @@ extension World {
   }
 
   /// Gives `work` up when `limit` has passed.
-  private func within(_ limit: Duration, _ work: @escaping @Sendable () async -> Void) async {
+  func within(_ limit: Duration, _ work: @escaping @Sendable () async -> Void) async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await clock.sleep(for: limit) }
       group.addTask { await work() }
@@ -143,6 +145,13 @@ extension World {
 extension World {
   /// Until every node's command is over, or the first one fails, or none can be followed.
   func follow(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    await keepingCheckpoints(of: attempt, for: job) {
+      let event = await endingIdle(attempt, for: job) { await followAll(attempt, for: job) }
+      return await diagnosed(event, of: attempt, for: job)
+    }
+  }
+
+  private func followAll(_ attempt: Attempt, for job: JobRecord) async -> Event {
     let running = attempt.unended
     guard asksNodesAtOnce, running.count > 1 else { return await followInOrder(running, attempt, for: job) }
     return await withTaskGroup(of: (Int, WorkerEvent.Kind).self) { group in
@@ -208,6 +217,13 @@ extension World {
 // MARK: - Requests
 
 extension World {
+  /// The job's files, and over them what an earlier attempt had come to.
+  private func upload(to machine: Machine, in attempt: Attempt, for job: JobRecord) -> Upload {
+    Upload(
+      control: job.control(of: attempt), workdir: job.workdir,
+      sources: job.context.plan.files.map(\.remote) + checkpointSources(for: machine, of: job))
+  }
+
   private func launchRequest(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> Launch {
     let plan = job.context.plan
     return Launch(
@@ -257,9 +273,6 @@ extension JobRecord {
       timeout: .seconds(20))
   }
 
-  fileprivate func upload(for machine: Machine, in attempt: Attempt) -> Upload {
-    Upload(control: control(of: attempt), workdir: workdir, sources: context.plan.files.map(\.remote))
-  }
 }
 
 extension JobPlan.FilePlan {
@@ -293,7 +306,10 @@ extension Sequence<WorkerEvent.Kind> {
   }
 
   fileprivate var firstLoss: Event? {
-    lazy.compactMap { if case .status(.lost(let why)) = $0 { Event.failed(.lost(why)) } else { nil } }.first
+    lazy.compactMap { answer -> Event? in
+      guard case .status(.lost(let why)) = answer else { return nil }
+      return Event.failed(JobStatus.isReboot(why) ? .rebooted(why) : .lost(why))
+    }.first
   }
 }
 
@@ -301,16 +317,16 @@ extension NodeEnd {
   fileprivate init?(node: Int, _ answer: WorkerEvent.Kind) {
     switch answer {
     case .status(.exited(let record)): self.init(node: node, how: .ended(CommandEnd(record)))
-    case .status(.lost(let why)): self.init(node: node, how: .lost(why))
+    case .status(.lost(let why)): self.init(node: node, how: JobStatus.isReboot(why) ? .rebooted(why) : .lost(why))
     case .status(.notBegun): self.init(node: node, how: .lost("the machine has no record of the command any more"))
     case .status(.running), .progress, .log, .refused, .connected, .executed, .transferred, .failed: return nil
     }
   }
 
-  fileprivate var isFailure: Bool {
+  var isFailure: Bool {
     switch how {
     case .ended(let end): end.code != 0 || end.reason != .exited
-    case .lost: true
+    case .lost, .rebooted, .preempted: true
     }
   }
 }

@@ -14,13 +14,19 @@ package struct World: Sendable {
   package var narrator: any Narrator
   /// The folder of one node's logs, made where it is missing; see docs/architecture.md "On disk".
   package var logFolder: @Sendable (_ job: String, _ attempt: Int, _ node: Int) -> String
+  /// Which offerings failed lately, in whichever job of this account.
+  package var blame: @Sendable (_ job: JobRecord, _ now: Moment) -> Blame = { _, _ in .none }
+  /// nil: none are kept.
+  package var checkpoints: (any Checkpoints)?
   /// Nodes are asked at once, or in order where the order of everything must follow from a seed.
   package var asksNodesAtOnce: Bool
 
   package init(
     api: any ForwardComputeAPI, clock: any Clock, entropy: any Entropy, hosts: any Hosts, wakes: any Wakes,
     secrets: any Secrets, narrator: any Narrator,
-    logFolder: @escaping @Sendable (_ job: String, _ attempt: Int, _ node: Int) -> String, asksNodesAtOnce: Bool = true
+    logFolder: @escaping @Sendable (_ job: String, _ attempt: Int, _ node: Int) -> String,
+    checkpoints: (any Checkpoints)? = nil,
+    asksNodesAtOnce: Bool = true
   ) {
     self.api = api
     self.clock = clock
@@ -30,6 +36,7 @@ package struct World: Sendable {
     self.secrets = secrets
     self.narrator = narrator
     self.logFolder = logFolder
+    self.checkpoints = checkpoints
     self.asksNodesAtOnce = asksNodesAtOnce
   }
 
@@ -40,7 +47,7 @@ package struct World: Sendable {
     case .create(let attempt): await create(attempt, for: job)
     case .look(let attempt): .listed(await list(expecting: attempt))
     case .price(let attempt): await price(attempt)
-    case .observe(let attempt): .observed(await observe(attempt))
+    case .observe(let attempt): .observed(await observe(attempt, tellingOf: job))
     case .reach(let attempt): await reach(attempt, for: job)
     case .upload(let attempt): await upload(attempt, for: job)
     case .launch(let attempt): await launch(attempt, for: job)

@@ -91,20 +91,36 @@ package final class JobStore: Sendable {
 
 extension JobStore {
   /// Makes the job durable, before anything is asked of the cloud.
-  package func insert(_ job: JobRecord) throws(StoreError) {
+  /// - Returns: the job that has its `submitID` now: another one when a submit with the same id came first, and then this
+  ///   one is not stored.
+  @discardableResult
+  package func insert(_ job: JobRecord) throws(StoreError) -> JobRecord {
     if let ballast, !ballast.isThere { throw .failed(ballast.absence) }
-    try write { db in
+    let first = try write { db in
+      if let first = try Self.row(db, submitID: job.arrangement.submitID) { return first as Row? }
       try db.execute(
         sql: """
-          INSERT INTO jobs (id, name, phase, epoch, created_at, updated_at, context, arrangement, state)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+          INSERT INTO jobs (id, name, phase, epoch, created_at, updated_at, context, arrangement, state, submit_id)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           """,
         arguments: [
           job.id, job.name, job.state.word, job.epoch, job.createdAt.milliseconds, job.updatedAt.milliseconds,
-          try encoded(job.context), try encoded(job.arrangement), try encoded(job.state),
+          try encoded(job.context), try encoded(job.arrangement), try encoded(job.state), job.arrangement.submitID,
         ])
       try Self.journal(db, job.id, epoch: job.epoch, at: job.createdAt, event: "submitted", phase: job.state.word)
+      return nil
     }
+    return try first.map { row throws(StoreError) in try record(row) } ?? job
+  }
+
+  /// The job that was submitted with this id; nil when none was.
+  package func job(submitID: String) throws(StoreError) -> JobRecord? {
+    try read { try Self.row($0, submitID: submitID) }.map { row throws(StoreError) in try record(row) }
+  }
+
+  private static func row(_ db: Database, submitID: String?) throws -> Row? {
+    guard let submitID else { return nil }
+    return try Row.fetchOne(db, sql: "SELECT * FROM jobs WHERE submit_id = ?", arguments: [submitID])
   }
 
   package func job(_ id: String) throws(StoreError) -> JobRecord {
@@ -113,7 +129,7 @@ extension JobStore {
     return try record(row)
   }
 
-  /// The job that a person means by an id, the beginning of one, or a name (the latest of that name).
+  /// The job that a person means by an id, the beginning of one, the id given to submit, or a name (the latest of that name).
   package func find(_ reference: String) throws(StoreError) -> JobRecord {
     guard !reference.isEmpty else { throw .unknownJob("\"\"") }
     let rows = try read {
@@ -123,6 +139,7 @@ extension JobStore {
     }
     if rows.count == 1 || rows.first?["id"] == reference { return try record(rows[0]) }
     if rows.count > 1 { throw .ambiguousJob(reference, rows.map { $0["id"] }) }
+    if let submitted = try job(submitID: reference) { return submitted }
     let named = try read {
       try Row.fetchOne($0, sql: "SELECT * FROM jobs WHERE name = ? ORDER BY created_at DESC", arguments: [reference])
     }
@@ -163,6 +180,7 @@ extension JobStore {
         arguments: [try encoded(job.state), job.state.word, now.milliseconds, job.id, job.epoch])
       guard db.changesCount == 1 else { throw StoreError.fenced(job.id) }
       try Self.journal(db, job.id, epoch: job.epoch, at: now, event: event, phase: job.state.word)
+      try Self.noteFailures(db, of: job)
       for name in watched {
         try db.execute(
           sql: """
@@ -171,6 +189,27 @@ extension JobStore {
             """,
           arguments: [name, job.id, job.arrangement.accountFingerprint, (now + Window.watch).milliseconds])
       }
+    }
+  }
+
+  /// What attempts of this account failed on lately, with the weight that is left of each offering's failures.
+  package func blame(account: String, at now: Moment) throws(StoreError) -> Blame {
+    let rows = try read {
+      try Row.fetchAll(
+        $0, sql: "SELECT offering, at FROM failures WHERE account = ? AND at > ?",
+        arguments: [account, (now + Blame.memory * -1).milliseconds])
+    }
+    return Blame(rows.map { ($0["offering"], Moment(milliseconds: $0["at"])) }, at: now)
+  }
+
+  /// Each past attempt once, however often its job is committed.
+  private static func noteFailures(_ db: Database, of job: JobRecord) throws {
+    for past in job.state.past where past.outcome.blamesOffering {
+      try db.execute(
+        sql: "INSERT OR IGNORE INTO failures (job, attempt, account, offering, at) VALUES (?, ?, ?, ?, ?)",
+        arguments: [
+          job.id, past.number, job.arrangement.accountFingerprint, past.offering.id, past.releasedAt.milliseconds,
+        ])
     }
   }
 

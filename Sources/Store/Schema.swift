@@ -22,6 +22,22 @@ enum Schema {
           CREATE TABLE requests (job TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (job, kind));
           """)
     }
+    migrator.registerMigration("2 the id that a submit was given") { db in
+      try db.execute(
+        sql: """
+          ALTER TABLE jobs ADD COLUMN submit_id TEXT;
+          CREATE UNIQUE INDEX jobs_by_submit_id ON jobs (submit_id) WHERE submit_id IS NOT NULL;
+          """)
+    }
+    migrator.registerMigration("3 offerings that failed") { db in
+      try db.execute(
+        sql: """
+          CREATE TABLE failures (
+            job TEXT NOT NULL, attempt INTEGER NOT NULL, account TEXT NOT NULL, offering TEXT NOT NULL,
+            at INTEGER NOT NULL, PRIMARY KEY (job, attempt));
+          CREATE INDEX failures_by_account ON failures (account, at);
+          """)
+    }
     return migrator
   }
 }

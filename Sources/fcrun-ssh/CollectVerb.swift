@@ -44,7 +44,7 @@ final class CollectVerb {
     let intake = Intake(
       extraction, map: try OutputMap(verb.outputs), outputFolder: outputFolder ?? [], progress: progress)
     try await read(remote, into: intake)
-    try extraction.publish(into: verb.root)
+    try extraction.publish(into: verb.root, isLeftInCache: verb.isLeftInCache == true)
     progress.flush()
     let missing = verb.outputs.indices.filter { !intake.found.contains($0) }.map { verb.outputs[$0].source }
     return Transferred(files: intake.files, bytes: intake.bytes, missing: missing, refused: intake.refused)

@@ -51,14 +51,14 @@ final class Console: Narrator {
   }
 
   /// What prints a job's output in this form.
-  static func printer(_ form: Form, _ folder: String) -> LogPrinter {
+  static func printer(_ form: Form, _ folder: String, fromStart: Bool = false) -> LogPrinter {
     let sink: LogPrinter.Sink =
       switch form {
       case .text: .descriptors
       case .told, .quiet: .nowhere
       case .json: .lines { file, bytes in Console.emit(Self.event(output: bytes, of: file)) }
       }
-    return LogPrinter(folder: folder, to: sink)
+    return LogPrinter(folder: folder, to: sink, fromStart: fromStart)
   }
 
   func tell(_ notice: Notice) {
@@ -68,8 +68,10 @@ final class Console: Narrator {
     case .moved(let record, let event, let now):
       parting(.middle(record))
       moved(record, event, now)
+    case .note(let job, let text): note(text, job)
+    case .booting(_, let age, let offering): show { $0.booting(age, offering) }
     case .warning(let job, let text): warn(text, job)
-    case .progress(_, let verb, _, let progress): show(progress, verb)
+    case .progress(_, let verb, _, let progress): show { $0.text(progress, verb) }
     }
   }
 
@@ -116,6 +118,14 @@ final class Console: Narrator {
     }
   }
 
+  private func note(_ text: String, _ job: String) {
+    switch form {
+    case .json: emit(.object(of: [("event", .string("note")), ("job", .string(job)), ("message", .string(text))]))
+    case .text, .told: say(text)
+    case .quiet: break
+    }
+  }
+
   private func warn(_ text: String, _ job: String) {
     if case .json = form {
       return emit(.object(of: [("event", .string("warning")), ("job", .string(job)), ("message", .string(text))]))
@@ -137,10 +147,10 @@ final class Console: Narrator {
     speak { Self.emit(event) }
   }
 
-  private func show(_ progress: Progress, _ verb: String) {
+  private func show(_ text: @escaping @Sendable (inout ProgressLine) -> String) {
     guard case .text = form, isTerminal else { return }
     speak { [self] in
-      let line = progressLine.withLock { $0.text(progress, verb) }
+      let line = progressLine.withLock { text(&$0) }
       _ = StandardStream.write("\r\u{1B}[K\(line)", to: STDERR_FILENO)
     }
   }
@@ -228,6 +238,16 @@ private struct ProgressLine {
     return "fcrun: \(verb): \(progress.files) files, \(done), \(Bytes.text(Int(rate)))/s\(eta)"
   }
 
+  /// How long a boot takes, and may still take as the offering says.
+  mutating func booting(_ age: Duration, _ offering: Offering) -> String {
+    isShown = true
+    let line = "fcrun: booting for \(Durations.format(Int(age.seconds)))"
+    guard let max = offering.maxBootSeconds else { return line }
+    let left = max - Int(age.seconds)
+    return line
+      + (left > 0 ? ", at most \(Durations.format(left)) more as the offering says" : ", longer than the offering says")
+  }
+
   /// True when a line has to be wiped away.
   mutating func clear() -> Bool {
     defer { isShown = false }
@@ -247,7 +267,8 @@ enum Narration {
         "attempt \(attempt.number): asking for \(machines(attempt))\(attempt.offering.inWords) (\(attempt.offering.provider))"
     case (.settling, _): return "the answer to the request is not known; looking for \(names(state))"
     case (.booting(let attempt), .priced):
-      return "created \(attempt.instanceIDs.joined(separator: ", ")); waiting for it to boot"
+      return
+        "created \(attempt.instanceIDs.joined(separator: ", ")); waiting for it to boot\(bootTime(attempt.offering))"
     case (.connecting(let attempt), .observed): return "active at \(addresses(attempt)); connecting"
     case (.uploading(let attempt), .reached):
       return record.context.plan.files.isEmpty ? "connected" : "connected; uploading to \(addresses(attempt))"
@@ -266,7 +287,7 @@ enum Narration {
     case (.finished(let outcome, nil), _): return outcome.sentence
     case (.finished(_, let kept?), _):
       return
-        "kept: \(kept.instanceIDs.joined(separator: ", ")) goes on costing $\(Jobs.Money.exact(kept.hourlyPrice))/h; give it back with: fcrun cancel \(record.id)"
+        "kept: \(kept.instanceIDs.joined(separator: ", ")) goes on costing $\(Jobs.Money.exact(kept.hourlyPrice))/h, \(deadline(kept)); log in with: fcrun ssh \(record.id); give it back with: fcrun cancel \(record.id)"
     default: return nil  // the other steps are too short to be worth a line
     }
   }
@@ -288,6 +309,21 @@ enum Narration {
 
   static func cost(_ state: JobState, _ now: Moment) -> String {
     "cost about $\(Jobs.Money.formatUp(state.cost(at: now), places: 4))"
+  }
+
+  /// From when on a reap takes a kept machine without being asked for it.
+  private static func deadline(_ kept: Attempt) -> String {
+    let expiry = kept.machines.compactMap { MachineName($0.name)?.expiry }.min() ?? 0
+    guard expiry > 0 else { return "without a deadline (no max_duration)" }
+    return "and is taken by fcrun reap from \(Time.text(Moment(milliseconds: expiry * 60_000))) on"
+  }
+
+  private static func bootTime(_ offering: Offering) -> String {
+    switch (offering.minBootSeconds, offering.maxBootSeconds) {
+    case (let min?, let max?): " (\(Durations.format(min)) to \(Durations.format(max)), as the offering says)"
+    case (nil, let max?): " (at most \(Durations.format(max)), as the offering says)"
+    case (_, nil): ""
+    }
   }
 
   private static func machines(_ attempt: Attempt) -> String {

@@ -149,14 +149,19 @@ struct Drive: Sendable {
   ) throws -> World {
     let clock = LiveClock()
     let installation = installation
-    return World(
+    var world = World(
       api: try Context.client(cloud.account.baseURL, cloud.account.apiKey, Self.policy), clock: clock,
       entropy: SystemEntropy(),
       hosts: WorkerHosts(
         executable: try Executable.worker(), agentSocket: Context.environment("SSH_AUTH_SOCK"),
         passphrase: { passphrases.of($0) }),
       wakes: LiveWakes(signals: signals, store: installation.store, clock: clock), secrets: LocalSecrets(),
-      narrator: narrator, logFolder: { installation.makeLogFolder($0, $1, $2) })
+      narrator: narrator, logFolder: { installation.makeLogFolder($0, $1, $2) },
+      checkpoints: installation.checkpoints)
+    world.blame = { job, now in
+      (try? installation.store.blame(account: job.arrangement.accountFingerprint, at: now)) ?? .none
+    }
+    return world
   }
 
   private func warnAboutMissingSecrets(_ record: JobRecord, _ console: Console) {

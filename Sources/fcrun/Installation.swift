@@ -132,6 +132,11 @@ struct Installation: Sendable {
       atPath: folder(of: job), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
   }
 
+  var checkpoints: LocalCheckpoints {
+    let home = home
+    return LocalCheckpoints { "\(home)/jobs/\($0)/checkpoint" }
+  }
+
   /// Where one node's streams lie. That it could not be made shows when the first log is opened.
   func makeLogFolder(_ job: String, _ attempt: Int, _ node: Int) -> String {
     let path = "\(folder(of: job))/attempt-\(attempt)/node-\(node)"

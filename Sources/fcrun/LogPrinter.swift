@@ -37,14 +37,18 @@ final class LogPrinter: Sendable {
 
   private let folder: String
   private let sink: Sink
+  private let fromStart: Bool
   private let queue = DispatchQueue(label: "log printer")
   private let offsets = Mutex<[LogFile: Int]>([:])
   private let closed = Mutex<Set<LogGrowth.Stream>>([])
 
-  /// - Parameter folder: of the job.
-  init(folder: String, to sink: Sink) {
+  /// - Parameters:
+  ///   - folder: of the job.
+  ///   - fromStart: prints again what another process has printed.
+  init(folder: String, to sink: Sink, fromStart: Bool = false) {
     self.folder = folder
     self.sink = sink
+    self.fromStart = fromStart
   }
 
   /// There may be new bytes in a file.
@@ -112,7 +116,7 @@ final class LogPrinter: Sendable {
   // MARK: - Where printing stopped
 
   private func printed(_ file: LogFile) -> Int {
-    guard case .descriptors = sink else { return 0 }
+    guard case .descriptors = sink, !fromStart else { return 0 }
     let mark = open(file.path(in: folder) + ".printed", O_RDONLY | O_CLOEXEC)
     guard mark >= 0 else { return 0 }
     defer { close(mark) }

@@ -50,12 +50,18 @@ enum PlanText {
     return [
       count > 10 ? "… and \(count - 10) more" : nil,
       "fallback: in this order, at most \(plan.retry.attempts) attempts",
+      failed(prepared),
       "upload: \(upload.fileCount) files, \(Bytes.text(upload.totalBytes))",
       prepared.volumes.isEmpty
         ? nil
         : "volumes: " + prepared.volumes.map { "\($0.name) in \($0.provider) \($0.region)" }.joined(separator: ", "),
       "ceiling of the whole run: " + (ceiling ?? "none (set limits.max_cost or limits.max_duration)"),
     ].compactMap { $0 }
+  }
+
+  private static func failed(_ prepared: Prepared) -> String? {
+    let blamed = prepared.ranking.candidates.filter(prepared.blame.isHeavy)
+    return blamed.isEmpty ? nil : "last, because they failed lately: " + blamed.map(\.id).joined(separator: ", ")
   }
 
   /// For each constraint what it removed, then the nearest misses.
@@ -72,7 +78,7 @@ enum PlanText {
     return .object(of: [
       ("version", .integer(1)), ("name", .string(plan.name)), ("nodes", .integer(plan.nodes)),
       ("attempts", .integer(plan.retry.attempts)),
-      ("candidates", .array(prepared.ranking.candidates.map { json($0, plan) })),
+      ("candidates", .array(prepared.ranking.candidates.map { json($0, plan, prepared.blame) })),
       ("removed", .array(prepared.ranking.removed.map(json))),
       ("nearest", .array(prepared.ranking.nearest.map(json))),
       ("upload", .object(of: [("files", .integer(upload.fileCount)), ("bytes", .integer(upload.totalBytes))])),
@@ -84,7 +90,7 @@ enum PlanText {
     ])
   }
 
-  private static func json(_ offering: Offering, _ plan: JobPlan) -> JSONValue {
+  private static func json(_ offering: Offering, _ plan: JobPlan, _ blame: Blame) -> JSONValue {
     .object(of: [
       ("offering_id", .string(offering.id)), ("instance_type", .string(offering.instanceType)),
       ("gpu_type", offering.gpuType.map(JSONValue.string)), ("num_gpus", offering.numGPUs.map(JSONValue.integer)),
@@ -99,6 +105,7 @@ enum PlanText {
         ])
       ),
       ("boot_timeout", .integer(plan.bootTimeout(for: offering))),
+      ("failed_lately", .bool(blame.isHeavy(on: offering))),
     ])
   }
 

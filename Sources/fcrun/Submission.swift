@@ -216,15 +216,18 @@ struct Prepared {
   var plan: JobPlan
   var ranking: Ranking
   var volumes: [AttachedVolume]
+  var blame = Blame.none
 
   /// Reads what is offered; nothing is created.
   /// - Throws: ``SpecProblems`` for volumes that cannot be attached, `APIError`.
-  static func make(_ plan: JobPlan, on cloud: Cloud) async throws -> Prepared {
+  static func make(_ plan: JobPlan, on cloud: Cloud, _ installation: Installation?) async throws -> Prepared {
     async let offered = cloud.client.computeOfferings()
     let volumes = plan.volumes.isEmpty ? [] : try await cloud.client.volumes().map(AttachedVolume.init)
     let attached = try plan.resolve(volumes: volumes).get()
-    let ranking = Matching.rank(try await offered.map(Offering.init), for: plan.resources, volumes: attached)
-    return Prepared(plan: plan, ranking: ranking, volumes: attached)
+    var ranking = Matching.rank(try await offered.map(Offering.init), for: plan.resources, volumes: attached)
+    let blame = try? installation?.store.blame(account: cloud.account.fingerprint, at: LiveClock().now())
+    ranking.candidates = (blame ?? .none).ordered(ranking.candidates)
+    return Prepared(plan: plan, ranking: ranking, volumes: attached, blame: blame ?? .none)
   }
 
   /// - Throws: ``Failure`` 69 with what removed the offerings and the nearest misses.

@@ -135,12 +135,6 @@ import Testing
       ]
     ),
     (
-      "\"checkpoint\": {\"source\": \"c\", \"every\": \"5m\"}",
-      [
-        "job.json:2:15: checkpoint: this version of fcrun cannot do that yet; expected it left out; outputs are fetched at the end"
-      ]
-    ),
-    (
       "\"notify\": [{\"on\": \"end\", \"command\": \"x\"}]",
       [
         "job.json:2:11: notify: this version of fcrun cannot do that yet; expected it left out; the exit code of submit tells the end"

@@ -504,7 +504,7 @@ import Testing
     ),
     (
       "\"max_time\": 1",
-      "2:12: limits.max_time: unknown field; expected one of max_duration, max_cost, boot_timeout, output_grace"
+      "2:12: limits.max_time: unknown field; expected one of max_duration, max_cost, boot_timeout, output_grace, idle_gpu"
     ),
   ])
   func limitsThatCannotBeMeantAreRefused(member: String, problem: String) {
@@ -523,23 +523,23 @@ import Testing
     ("\"retry\": {\"attempts\": 0}", "2:23: retry.attempts: is 0; expected a whole number of at least 1"),
     (
       "\"retry\": {\"on\": \"preempted\"}",
-      "2:17: retry.on: is the string \"preempted\"; expected a list of no_capacity, boot_failed, preempted or exit:N with N from 0 to 255"
+      "2:17: retry.on: is the string \"preempted\"; expected a list of no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N with N from 0 to 255"
     ),
     (
       "\"retry\": {\"on\": [\"prempted\"]}",
-      "2:18: retry.on[0]: is \"prempted\"; expected no_capacity, boot_failed, preempted or exit:N with N from 0 to 255 (did you mean \"preempted\"?)"
+      "2:18: retry.on[0]: is \"prempted\"; expected no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N with N from 0 to 255 (did you mean \"preempted\"?)"
     ),
     (
       "\"retry\": {\"on\": [\"exit:256\"]}",
-      "2:18: retry.on[0]: is \"exit:256\"; expected no_capacity, boot_failed, preempted or exit:N with N from 0 to 255"
+      "2:18: retry.on[0]: is \"exit:256\"; expected no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N with N from 0 to 255"
     ),
     (
       "\"retry\": {\"on\": [\"exit:\"]}",
-      "2:18: retry.on[0]: is \"exit:\"; expected no_capacity, boot_failed, preempted or exit:N with N from 0 to 255"
+      "2:18: retry.on[0]: is \"exit:\"; expected no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N with N from 0 to 255"
     ),
     (
       "\"retry\": {\"on\": [\"exit:-1\"]}",
-      "2:18: retry.on[0]: is \"exit:-1\"; expected no_capacity, boot_failed, preempted or exit:N with N from 0 to 255"
+      "2:18: retry.on[0]: is \"exit:-1\"; expected no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N with N from 0 to 255"
     ),
     (
       "\"teardown\": \"allways\"",
@@ -559,6 +559,14 @@ import Testing
       "2:12: matrix.l r: \"l r\" cannot be a variable's name; expected letters, digits and _, not a digit first"
     ),
     ("\"matrix\": {\"lr\": [null]}", "2:19: matrix.lr[0]: is null; expected a string, a number, true or false"),
+    (
+      "\"limits\": {\"idle_gpu\": {\"below\": 5}}",
+      "2:24: limits.idle_gpu.for: is missing; expected a duration such as \"15m\""
+    ),
+    (
+      "\"limits\": {\"idle_gpu\": {\"below\": 0, \"for\": \"15m\"}}",
+      "2:34: limits.idle_gpu.below: is 0; expected a whole number from 1 to 100"
+    ),
     ("\"checkpoint\": {\"source\": \"a\"}", "2:15: checkpoint.every: is missing; expected a duration such as \"5m\""),
     ("\"checkpoint\": {\"every\": \"5m\"}", "2:15: checkpoint.source: is missing; expected a path inside the workdir"),
     (

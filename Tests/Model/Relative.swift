@@ -67,9 +67,12 @@ extension Attempt {
 extension Machine {
   fileprivate mutating func forget() {
     if case .unlikely(let since?) = post { post = .unlikely(unseenSince: since.within(Window.proof)) }
+    hasRestarted = nil
     for place in instances.indices {
       instances[place].seenAt = instances[place].wasRead ? nil : instances[place].seenAt?.within(Window.settle)
       instances[place].goneSince = instances[place].goneSince?.within(Window.proof)
+      // Of account for the cost only.
+      instances[place].since = nil
       // A proof is not taken back.
       if instances[place].isProvedGone {
         (instances[place].goneSince, instances[place].goneByAbsence) = (nil, false)
@@ -93,7 +96,7 @@ extension PastAttempt {
   /// When it was is of no account without `max_cost`.
   fileprivate var relative: PastAttempt {
     var copy = self
-    (copy.sentAt, copy.releasedAt) = (ClientTable.now, ClientTable.now)
+    (copy.sentAt, copy.releasedAt, copy.billed) = (ClientTable.now, ClientTable.now, nil)
     copy.outcome = outcome.withoutText
     return copy
   }
@@ -104,6 +107,8 @@ extension Outcome {
     switch self {
     case .noCapacity: .noCapacity("")
     case .bootFailed: .bootFailed("")
+    case .preempted: .preempted("")
+    case .rebooted: .rebooted("")
     case .lost: .lost("")
     case .unauthorized: .unauthorized("")
     case .rateLimited(_, let moment): .rateLimited("", retryAt: moment)

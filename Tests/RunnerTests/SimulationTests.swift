@@ -42,6 +42,31 @@ import Testing
     #expect(!isKnob || struck > 0, "\(kind) never struck")
   }
 
+  /// Kinds of faults, and how many seconds apart fcrun asks for what they change.
+  private static let polls: [([String], Decimal)] = [
+    ([], 5), (["boot_takes"], 5), (["boot_error"], 5), (["boot_stuck"], 5), (["list_lag", "create_reset"], 15),
+    (["slow_delete"], 5),
+    (["preempt", "mishap_after"], 300),
+  ]
+
+  /// Machines that boot for minutes or never, show late, or take their time to go: fcrun hears of each change
+  /// by asking, at most 15 s apart while a name is looked for and 5 s apart otherwise. That a machine was taken away shows
+  /// when nobody reaches it any more.
+  @Test(arguments: polls)
+  func whatAJobCostIsTheLedgerWithinAPollOfEachMachine(kinds: [String], poll: Decimal) async {
+    for seed in UInt64(1)...60 {
+      var scenario = Scenario(Script(seed: seed, only: kinds))
+      _ = await scenario.run()
+      let kernel = scenario.kernel
+      let ledger = kernel.cloud.ledger().filter { !kernel.witness.foreign.contains($0.id) }
+      let cost = kernel.disk.record.state.cost(at: kernel.now)
+      let spent = ledger.reduce(Decimal(0)) { $0 + $1.cost }
+      let hourly = ledger.reduce(Decimal(0)) { $0 + $1.hourlyPrice }
+      let seconds = hourly == 0 ? 0 : (cost - spent) * 3600 / hourly
+      #expect(abs(seconds) <= poll, "seed \(seed): \(cost) is told, \(spent) was spent")
+    }
+  }
+
   @Test func theSameSeedGivesTheSameTrace() async {
     for seed in stride(from: UInt64(1), through: 300, by: 30) {
       var one = Scenario(Script(seed: seed), isTraced: true)

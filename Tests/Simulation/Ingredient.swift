@@ -156,6 +156,10 @@ extension Recipe {
       let percent = dice.number(1, 25)
       return ("\(Int(percent)) %", .machines { $0.remoteFailurePercent = percent })
     },
+    Recipe(kind: "gpus_dead", faults: [55], chance: 0.1) { dice in
+      let percent = dice.number(5, 100)
+      return ("\(Int(percent)) %", .machines { $0.deadGPUPercent = percent })
+    },
     at("supervisor_killed", [83]) { kernel in
       for host in kernel.hosts.values {
         for control in host.runs.keys where host.runs[control]?.record(at: kernel.now) == nil {

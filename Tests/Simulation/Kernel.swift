@@ -26,6 +26,7 @@ final class Kernel: @unchecked Sendable {
   /// In a hundred verbs, how many lose their connection, and how many fail on the machine itself.
   var lossPercent = 0.0
   var remoteFailurePercent = 0.0
+  var deadGPUPercent = 0.0
   /// What happens by itself, soonest first.
   private var later: [(at: Moment, what: () -> Void)] = []
 
@@ -96,7 +97,7 @@ final class Kernel: @unchecked Sendable {
   func heal() {
     isHealed = true
     cloud.knobs = Knobs()
-    (lossPercent, remoteFailurePercent) = (0, 0)
+    (lossPercent, remoteFailurePercent, deadGPUPercent) = (0, 0, 0)
     (disk.failurePercent, disk.fullFrom) = (0, nil)
     user = User()
     cloud.finishStuckDeletions(now: now.milliseconds)

@@ -149,6 +149,8 @@ extension Instance {
   init(_ instance: SimInstance) {
     self.init(
       id: instance.id, name: instance.name, status: InstanceStatus(rawValue: instance.status),
-      sshPort: instance.sshPort, sshUser: instance.sshUser, ip: instance.ip, created: "\(instance.created)")
+      sshPort: instance.sshPort, sshUser: instance.sshUser, ip: instance.ip,
+      created: Date(timeIntervalSince1970: Double(instance.created) / 1000)
+        .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
   }
 }

@@ -160,8 +160,15 @@ struct SimulatedHosts: Hosts {
     case .status(let request): .status(status(request.control, on: host, link))
     case .stop(let stop): .status(status(stop.control, on: host, link))
     case .follow(let follow): await self.follow(follow.control, at: place, on: host, link)
-    case .connect, .exec, .forward, .cancel: .failed(Failure(kind: .badRequest, message: "not simulated"))
+    case .exec(let exec): .executed(Executed(exitCode: 0, stdout: answer(to: exec), stderr: ""))
+    case .connect, .forward, .cancel: .failed(Failure(kind: .badRequest, message: "not simulated"))
     }
+  }
+
+  /// Of the GPUs, or of why a command failed.
+  private func answer(to exec: Exec) -> String {
+    guard kernel.deadGPUPercent > 0, kernel.fraction() * 100 < kernel.deadGPUPercent else { return "gpus 8\n" }
+    return exec.command == Remote.Script.gpus ? "dead exit code 9: no driver\n" : "gpu NVRM: Xid (PCI:0000:01:00): 79\n"
   }
 
   private func status(_ control: String, on host: SimulatedHost, _ link: Link) -> JobStatus {

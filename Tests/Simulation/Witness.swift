@@ -86,7 +86,8 @@ extension Kernel {
       switch disk.record.state.past.first(where: { $0.number == earlier })?.outcome {
       case .noCapacity, .bootFailed, .rateLimited:
         violate("I5: the command starts in attempt \(attempt), and attempt \(earlier) is said to have had no machine")
-      case nil, .exited, .lost, .unauthorized, .notConfigured, .outOfTime, .outOfBudget, .cancelled, .interrupted,
+      case nil, .exited, .preempted, .rebooted, .lost, .unauthorized, .notConfigured, .outOfTime, .outOfBudget,
+        .cancelled, .interrupted,
         .failed:
         break
       }

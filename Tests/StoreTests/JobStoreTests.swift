@@ -27,6 +27,26 @@ import Testing
     }
   }
 
+  @Test func ofManySubmitsWithOneIDExactlyOneIsStored() async throws {
+    let home = try makeHome()
+    defer { try? FileManager.default.removeItem(atPath: home) }
+    let stores = try (2..<8).map { _ in try JobStore(home: home) }
+    let kept = try await withThrowingTaskGroup(of: JobRecord.self) { group in
+      for (number, store) in stores.enumerated() {
+        group.addTask {
+          var job = JobRecord.sample("aaaaaaaaaaaaaaa\(number + 2)")
+          job.arrangement.submitID = "dag.step"
+          return try store.insert(job)
+        }
+      }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    let stored = try stores[0].jobs(unfinishedOnly: false)
+    #expect(stored.count == 1)
+    #expect(kept.allSatisfy { $0 == stored.first })
+    #expect(try stores[5].find("dag.step") == stored.first)
+  }
+
   @Test(.faults(105)) func aSupersededProcessCannotWrite() throws {
     try withStore { store in
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
@@ -132,10 +152,15 @@ import Testing
   }
 
   private func withHome(_ body: (String) throws -> Void) throws {
-    let home = FileManager.default.temporaryDirectory.path + "/fcrun-store-\(UInt64.random(in: 0 ... .max))"
-    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    let home = try makeHome()
     defer { try? FileManager.default.removeItem(atPath: home) }
     try body(home)
+  }
+
+  private func makeHome() throws -> String {
+    let home = FileManager.default.temporaryDirectory.path + "/fcrun-store-\(UInt64.random(in: 0 ... .max))"
+    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    return home
   }
 }
 

@@ -5,5 +5,5 @@ import ArgumentParser
 struct Torture: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "torture", abstract: "Try to make fcrun leave a machine behind.",
-    subcommands: [Seeds.self, Replay.self, Model.self, Mutate.self, MutantRuns.self, Real.self])
+    subcommands: [Seeds.self, Replay.self, Boots.self, Model.self, Mutate.self, MutantRuns.self, Real.self])
 }

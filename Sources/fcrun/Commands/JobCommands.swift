@@ -186,12 +186,14 @@ extension JobRecord {
 struct JobView {
   let record: JobRecord
   let isDriven: Bool
+  let checkpoint: StoredCheckpoint?
   let now = LiveClock().now()
 
   init(_ record: JobRecord, _ installation: Installation) {
     self.record = record
     // Of thousands that are over no lock file is looked at.
     isDriven = !record.isOver && installation.isDriven(record.id)
+    checkpoint = record.context.plan.checkpoint.flatMap { _ in installation.checkpoints.newest(of: record.id, node: 0) }
   }
 
   static let header = [
@@ -274,13 +276,18 @@ struct JobView {
 
   func json(with journal: [JournalEntry]?) -> JSONValue {
     .object(of: [
-      ("id", .string(record.id)), ("name", .string(record.name)), ("state", .string(record.state.word)),
+      ("id", .string(record.id)), ("submit_id", record.arrangement.submitID.map(JSONValue.string)),
+      ("name", .string(record.name)), ("state", .string(record.state.word)),
       ("driven", .bool(isDriven)), ("outcome", (record.state.outcome?.word).map(JSONValue.string) ?? .null),
       ("message", (record.state.outcome?.sentence).map(JSONValue.string) ?? .null),
       ("phase", (record.state.outcome?.phase).map(JSONValue.string)),
       ("exit_code", record.isFinished ? .integer(Int(record.exitCode)) : .null), ("cost", .string(cost)),
       ("created", .string(Time.text(record.createdAt))), ("updated", .string(Time.text(record.updatedAt))),
       ("spec", .string(record.context.plan.file)), ("attempt", record.state.attempt.map(Self.json) ?? .null),
+      (
+        "checkpoint",
+        checkpoint.map { .object(of: [("folder", .string($0.folder)), ("at", .string(Time.text($0.takenAt)))]) }
+      ),
       ("past_attempts", .array(record.state.past.map(Self.json))),
       ("timeline", journal.map { timeLine($0).json }),
       ("journal", journal.map { .array($0.map(Self.json)) }),

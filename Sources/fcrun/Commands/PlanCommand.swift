@@ -24,7 +24,7 @@ struct PlanCommand: AsyncParsableCommand {
     let (plan, source) = try spec.plan()
     let upload = try plan.scan(shown: source.shown)
     let cloud = local ? try await Cloud.local(home: Installation.folder()) : try Cloud.remote()
-    try Self.show(try await Prepared.make(plan, on: cloud), upload, json: output.json)
+    try Self.show(try await Prepared.make(plan, on: cloud, try? Installation.open()), upload, json: output.json)
   }
 
   /// - Throws: ``Failure`` 69 when nothing matches; with `--json` after the document that says why.

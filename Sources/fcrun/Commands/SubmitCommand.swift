@@ -60,6 +60,17 @@ struct SubmitOptions: ParsableArguments {
 
   @Flag(help: "Run on a simulated cloud on this computer.")
   var local = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Submit once under this id: again, the same job is attached to, or its output and exit code returned.",
+      valueName: "key"))
+  var id: String?
+
+  func validate() throws {
+    guard let id, !SubmitID.isValid(id) else { return }
+    throw ValidationError("--id \"\(id)\": expected 1 to 64 of A-Z, a-z, 0-9, \".\", \"_\" and \"-\"")
+  }
 }
 
 /// A job on its way from a plan to its driver.
@@ -76,17 +87,34 @@ struct Submission {
     if options.keep { plan.teardown = .never }
     let upload = try plan.scan(shown: source.shown)
     let installation = try Installation.open()
+    if let id = options.id, !options.dryRun, let first = try installation.store.job(submitID: id) {
+      return try await again(first, plan, installation)
+    }
     let cloud = options.local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     if !options.dryRun { try cloud.account.requireKey() }
-    let prepared = try await Prepared.make(plan, on: cloud)
+    let prepared = try await Prepared.make(plan, on: cloud, installation)
     if options.dryRun { return try PlanCommand.show(prepared, upload, json: json) }
     try prepared.requireCandidates()
-    let record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
+    var record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
+    record.arrangement.submitID = options.id
     if options.detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
     guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
-    try installation.keep(record, source)
+    let kept = try installation.keep(record, source)
+    guard kept.id == record.id else { return try await again(kept, plan, installation) }
     if options.detach { return try detached(record, installation) }
     try await drive(record, installation, cloud)
+  }
+
+  /// The job has been submitted under this id before.
+  private func again(_ record: JobRecord, _ plan: JobPlan, _ installation: Installation) async throws {
+    try SubmitID.requireSame(record, plan, isLocal: options.local)
+    guard options.detach else {
+      tellID(of: record)
+      let attachment = Attachment(installation: installation, id: record.id, json: json)
+      StandardStream.leave(try await attachment.follow(signals))
+    }
+    if record.isFinished || installation.isDriven(record.id) { return try print(idOf: record) }
+    try detached(record, installation)
   }
 
   private func drive(_ record: JobRecord, _ installation: Installation, _ cloud: Cloud) async throws {
@@ -100,6 +128,10 @@ struct Submission {
   private func detached(_ record: JobRecord, _ installation: Installation) throws {
     _ = try DetachedDriver.start(record.id, installation)
     waitForDriver(of: record.id, installation)
+    try print(idOf: record)
+  }
+
+  private func print(idOf record: JobRecord) throws {
     if json { tellID(of: record) } else { try Output.print(record.id + "\n") }
   }
 
@@ -152,12 +184,17 @@ extension JobPlan {
 
 extension Installation {
   /// Makes the job durable, with its job file beside its logs.
-  func keep(_ record: JobRecord, _ source: SpecSource) throws {
+  /// - Returns: the job that has its submit id: another one when that came first, and then nothing is kept.
+  func keep(_ record: JobRecord, _ source: SpecSource) throws -> JobRecord {
     try makeFolder(of: record.id)
     let name = SpecNode.isYAML(source.path) ? "spec.yaml" : "spec.json"
     _ = FileManager.default.createFile(
       atPath: folder(of: record.id) + "/" + name, contents: Data(source.bytes), attributes: [.posixPermissions: 0o600])
-    do { try store.insert(record) } catch {
+    do {
+      let kept = try store.insert(record)
+      if kept.id != record.id { try? FileManager.default.removeItem(atPath: folder(of: record.id)) }
+      return kept
+    } catch {
       throw Failure(status: .failed, message: "\(error)", next: "nothing was created")
     }
   }

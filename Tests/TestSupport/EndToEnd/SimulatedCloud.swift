@@ -75,7 +75,7 @@ package final class SimulatedCloud: Sendable {
 
 /// What was rented, and what it cost.
 package struct Ledger {
-  let tree: JSONTree
+  package let tree: JSONTree
 
   /// As the simulator told it.
   package var text: String { tree.description }
