@@ -16,7 +16,7 @@ package enum SpecDecoder {
     decode(overlaid(bytes, file, set, env))
   }
 
-  private static func overlaid(
+  static func overlaid(
     _ bytes: [UInt8], _ file: String, _ set: [(String, String)], _ env: [(String, String)]
   ) -> JSONNode.Parsed {
     var parsed = JSONNode.parse(bytes: bytes, file: file)
@@ -127,9 +127,6 @@ extension SpecReader {
     spec.checkpoint = located(fields, "checkpoint") { $0.checkpoint($1, $2) }
     spec.notify = located(fields, "notify") { $0.notify($1, $2) }
     spec.engine = located(fields, "engine") { $0.choice($1, $2, of: JobSpec.Engine.self) }
-    if let (node, path) = fields("max_parallel"), fields("matrix") == nil {
-      report(node.place, path, "is given without a matrix", expected: "a matrix beside it, or no max_parallel")
-    }
   }
 
   /// A job that names no limit at all would take whatever is offered. A constraint that is written wrong is one all the same.

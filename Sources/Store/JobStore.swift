@@ -92,19 +92,26 @@ package final class JobStore: Sendable {
 extension JobStore {
   /// Makes the job durable, before anything is asked of the cloud.
   package func insert(_ job: JobRecord) throws(StoreError) {
+    try requireBallast()
+    try write { try Self.insert($0, job) }
+  }
+
+  func requireBallast() throws(StoreError) {
     if let ballast, !ballast.isThere { throw .failed(ballast.absence) }
-    try write { db in
-      try db.execute(
-        sql: """
-          INSERT INTO jobs (id, name, phase, epoch, created_at, updated_at, context, arrangement, state)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-          """,
-        arguments: [
-          job.id, job.name, job.state.word, job.epoch, job.createdAt.milliseconds, job.updatedAt.milliseconds,
-          try encoded(job.context), try encoded(job.arrangement), try encoded(job.state),
-        ])
-      try Self.journal(db, job.id, epoch: job.epoch, at: job.createdAt, event: "submitted", phase: job.state.word)
-    }
+  }
+
+  static func insert(_ db: Database, _ job: JobRecord) throws {
+    try db.execute(
+      sql: """
+        INSERT INTO jobs (id, name, phase, epoch, created_at, updated_at, context, arrangement, state, sweep, task)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+      arguments: [
+        job.id, job.name, job.state.word, job.epoch, job.createdAt.milliseconds, job.updatedAt.milliseconds,
+        try encoded(job.context), try encoded(job.arrangement), try encoded(job.state), job.sweep,
+        job.context.plan.task?.index,
+      ])
+    try journal(db, job.id, epoch: job.epoch, at: job.createdAt, event: "submitted", phase: job.state.word)
   }
 
   package func job(_ id: String) throws(StoreError) -> JobRecord {
@@ -113,21 +120,12 @@ extension JobStore {
     return try record(row)
   }
 
-  /// The job that a person means by an id, the beginning of one, or a name (the latest of that name).
+  /// The one job that a person means, see ``subject(_:)``.
   package func find(_ reference: String) throws(StoreError) -> JobRecord {
-    guard !reference.isEmpty else { throw .unknownJob("\"\"") }
-    let rows = try read {
-      try Row.fetchAll(
-        $0, sql: "SELECT * FROM jobs WHERE substr(id, 1, ?) = ? ORDER BY created_at DESC LIMIT 10",
-        arguments: [reference.count, reference])
+    switch try subject(reference) {
+    case .job(let job): return job
+    case .sweep(let sweep): throw .sweepGiven(reference, sweep.tasks[0].index)
     }
-    if rows.count == 1 || rows.first?["id"] == reference { return try record(rows[0]) }
-    if rows.count > 1 { throw .ambiguousJob(reference, rows.map { $0["id"] }) }
-    let named = try read {
-      try Row.fetchOne($0, sql: "SELECT * FROM jobs WHERE name = ? ORDER BY created_at DESC", arguments: [reference])
-    }
-    guard let named else { throw .unknownJob(reference) }
-    return try record(named)
   }
 
   /// Newest first.
@@ -178,7 +176,7 @@ extension JobStore {
     }
   }
 
-  private static func journal(
+  static func journal(
     _ db: Database, _ id: String, epoch: Int, at now: Moment, event: String, phase: String
   ) throws {
     try db.execute(
@@ -249,11 +247,11 @@ extension JobStore {
 // MARK: - One door to the database
 
 extension JobStore {
-  private func read<T>(_ body: (Database) throws -> T) throws(StoreError) -> T {
+  func read<T>(_ body: (Database) throws -> T) throws(StoreError) -> T {
     do { return try queue.read(body) } catch { throw Self.failed(error) }
   }
 
-  private func write<T>(_ body: (Database) throws -> T) throws(StoreError) -> T {
+  func write<T>(_ body: (Database) throws -> T) throws(StoreError) -> T {
     do { return try queue.write(body) } catch { throw Self.failed(error) }
   }
 
@@ -271,11 +269,11 @@ extension JobStore {
     (error as? StoreError) ?? .failed("the store could not be used: \(error)")
   }
 
-  private func record(_ row: Row) throws(StoreError) -> JobRecord {
+  func record(_ row: Row) throws(StoreError) -> JobRecord {
     do {
       return JobRecord(
         context: try decoded(row["context"]), arrangement: try decoded(row["arrangement"]),
-        state: try decoded(row["state"]), epoch: row["epoch"],
+        state: try decoded(row["state"]), sweep: row["sweep"], epoch: row["epoch"],
         createdAt: Moment(milliseconds: row["created_at"]), updatedAt: Moment(milliseconds: row["updated_at"]))
     } catch {
       throw .failed("the job \(row["id"] as String) in the store cannot be read by this fcrun: \(error)")
@@ -283,12 +281,12 @@ extension JobStore {
   }
 }
 
-private func encoded(_ value: some Encodable) throws -> String {
+func encoded(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.sortedKeys]
   return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
-private func decoded<T: Decodable>(_ text: String) throws -> T {
+func decoded<T: Decodable>(_ text: String) throws -> T {
   try JSONDecoder().decode(T.self, from: Data(text.utf8))
 }

@@ -22,6 +22,17 @@ enum Schema {
           CREATE TABLE requests (job TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (job, kind));
           """)
     }
+    migrator.registerMigration("2 sweeps") { db in
+      try db.execute(
+        sql: """
+          CREATE TABLE sweeps (
+            id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, tasks TEXT NOT NULL, max_parallel INTEGER NOT NULL,
+            max_cost TEXT, fails_fast INTEGER NOT NULL, root TEXT NOT NULL, created_at INTEGER NOT NULL);
+          ALTER TABLE jobs ADD COLUMN sweep TEXT REFERENCES sweeps (id);
+          ALTER TABLE jobs ADD COLUMN task INTEGER;
+          CREATE INDEX jobs_by_sweep ON jobs (sweep, task);
+          """)
+    }
     return migrator
   }
 }

@@ -19,8 +19,16 @@ struct Drive: Sendable {
   var cancels = false
   /// Ends the process that drives the job, if there is one.
   var takesOver = false
-  /// Looks for late machines meanwhile; not for each of many jobs in one process.
-  var watches = true
+  /// What the jobs of one process have in common; nil: it drives this one only.
+  var company: Company?
+
+  /// Many jobs in one process: one pace of requests, one look for late machines, keys opened once.
+  struct Company: Sendable {
+    var api: any ForwardComputeAPI
+    var passphrases: Passphrases?
+    /// Who tells what happens to a job.
+    var voice: @Sendable (JobRecord) -> any Voice
+  }
 
   /// The driver itself asks again, and something else in between: a DELETE that fails is followed by a read.
   private static let policy = RetryPolicy(maxElapsed: .seconds(2), longestPause: .seconds(2))
@@ -28,9 +36,12 @@ struct Drive: Sendable {
   /// - Throws: ``Failure`` when the job is driven by another process, or cannot be driven with this environment.
   func run(_ id: String, on cloud: Cloud, signals: SignalInbox) async throws -> Verdict {
     try refuseIfDriven(id)
-    let console = Console(form, folder: installation.folder(of: id), parting: { signals.part(with: $0) })
+    let known = try known(id)
+    let console =
+      company?.voice(known)
+      ?? Console(form, folder: installation.folder(of: id), parting: { signals.part(with: $0) })
     // All that can be missing is asked for before an owner is ended: a job must not be left with nobody.
-    let world = try await world(for: try known(id), cloud, console, signals)
+    let world = try await world(for: known, cloud, console, signals)
     if takesOver { try endOwner(of: id) }
     let lease = try lease(of: id)
     defer { withExtendedLifetime(lease) {} }
@@ -74,7 +85,7 @@ struct Drive: Sendable {
 
   /// Looks for late machines beside `work`. A look that is under way at its end is cut short, and says what it leaves.
   private func watching(_ cloud: Cloud, _ work: () async throws -> Verdict) async throws -> Verdict {
-    guard watches else { return try await work() }
+    guard company == nil else { return try await work() }
     let watch = Task { await LateMachines(installation: installation, cloud: cloud).watch() }
     let result: Result<Verdict, any Error>
     do { result = .success(try await work()) } catch { result = .failure(error) }
@@ -84,12 +95,12 @@ struct Drive: Sendable {
   }
 
   private func world(
-    for record: JobRecord, _ cloud: Cloud, _ console: Console, _ signals: SignalInbox
+    for record: JobRecord, _ cloud: Cloud, _ console: any Voice, _ signals: SignalInbox
   ) async throws -> World {
     if let refusal = await cloud.account.refusal(of: record.arrangement, api: cloud.client) {
       throw Failure(status: .notConfigured, message: "\(record.id): \(refusal)")
     }
-    return try world(cloud, console, signals, try Passphrases(for: record.arrangement.key))
+    return try world(cloud, console, signals, company?.passphrases ?? Passphrases(for: record.arrangement.key))
   }
 
   private func driver(in world: World) -> Driver {
@@ -147,7 +158,7 @@ struct Drive: Sendable {
     let clock = LiveClock()
     let installation = installation
     return World(
-      api: try Context.client(cloud.account.baseURL, cloud.account.apiKey, Self.policy), clock: clock,
+      api: try company?.api ?? Self.api(of: cloud.account), clock: clock,
       entropy: SystemEntropy(),
       hosts: WorkerHosts(
         executable: try Executable.worker(), agentSocket: Context.environment("SSH_AUTH_SOCK"),
@@ -156,7 +167,12 @@ struct Drive: Sendable {
       narrator: narrator, logFolder: { installation.makeLogFolder($0, $1, $2) })
   }
 
-  private func warnAboutMissingSecrets(_ record: JobRecord, _ console: Console) {
+  /// The API as drivers ask it.
+  static func api(of account: Account) throws -> any ForwardComputeAPI {
+    try Context.client(account.baseURL, account.apiKey, policy)
+  }
+
+  private func warnAboutMissingSecrets(_ record: JobRecord, _ console: any Voice) {
     let missing = record.context.plan.secrets.filter { LocalSecrets().value(of: $0) == nil }
     guard !missing.isEmpty, record.state.attempt?.launchedAt != nil else { return }
     console.say("warning: \(missing.joined(separator: ", ")) not in the environment: masking in the logs is off")

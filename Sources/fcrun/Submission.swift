@@ -33,6 +33,21 @@ struct SpecOptions: ParsableArguments {
     help: ArgumentHelp("Set a field of the spec, as in resources.num_gpus=8.", valueName: "path=value"))
   var set: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "Run the spec once for each index: 0-15, 0-10:2 or 1,3,7; %N for how many at once.", valueName: "indices"))
+  var array: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Run the spec once for each line of a table: names in the first line, tabs between values.", valueName: "file.tsv"
+    ))
+  var tasks: String?
+
+  func validate() throws {
+    guard array == nil || tasks == nil else { throw ValidationError("--array is given beside --tasks; expected one") }
+  }
+
   private static func obstacle(to path: String) -> String {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return String(cString: strerror(errno)) }
@@ -41,20 +56,31 @@ struct SpecOptions: ParsableArguments {
   }
 
   /// Everything that can be known without network; all errors at once.
-  /// - Throws: ``SpecProblems``, or ``Failure`` when the file cannot be read.
-  func plan() throws -> JobPlan {
-    let path = spec.hasPrefix("/") ? spec : FileManager.default.currentDirectoryPath + "/" + spec
-    guard let bytes = FileManager.default.contents(atPath: path) else {
-      throw Failure(
-        status: .usage, message: "\(spec): cannot be read: \(Self.obstacle(to: path))",
-        next: "give the path of a job's spec")
-    }
-    let plan = try JobPlan.make(
-      bytes: Array(bytes), shown: spec, file: path, set: try set.map(Self.pair), env: try env.map(Self.pair),
-      environment: Context.environmentEvenEmpty
+  /// - Throws: ``SpecProblems``, or ``Failure`` when a file cannot be read.
+  func work() throws -> PlannedWork {
+    let (path, bytes) = try Self.read(spec, "give the path of a job's spec")
+    let work = try PlannedWork.make(
+      bytes: bytes, shown: spec, file: path, set: try set.map(Self.pair), env: try env.map(Self.pair),
+      sweep: try sweepSource(), environment: Context.environmentEvenEmpty
     ).get()
-    try plan.requireSources()
-    return plan
+    switch work {
+    case .job(let plan): try plan.requireSources()
+    case .sweep(let sweep): for task in sweep.tasks { try task.requireSources() }
+    }
+    return work
+  }
+
+  private func sweepSource() throws -> SweepSource? {
+    if let array { return .array(array) }
+    return try tasks.map { .table(bytes: try Self.read($0, "give the path of a table").bytes, file: $0) }
+  }
+
+  private static func read(_ file: String, _ next: String) throws -> (path: String, bytes: [UInt8]) {
+    let path = file.hasPrefix("/") ? file : FileManager.default.currentDirectoryPath + "/" + file
+    guard let bytes = FileManager.default.contents(atPath: path) else {
+      throw Failure(status: .usage, message: "\(file): cannot be read: \(obstacle(to: path))", next: next)
+    }
+    return (path, Array(bytes))
   }
 
   private static func pair(_ text: String) throws -> (String, String) {
@@ -75,7 +101,7 @@ extension JobPlan {
 }
 
 /// Where the job is to run: the account's cloud, or a simulator on this machine.
-struct Cloud {
+struct Cloud: Sendable {
   let account: Account
   let client: any ForwardComputeAPI
   /// The simulator's own key, registered there.
@@ -112,25 +138,33 @@ extension Account {
 
 /// What a plan meets in the cloud: offerings in order, volumes, the key.
 struct Prepared {
+  /// Of the job, or of a sweep's first task: what all tasks have in common.
   var plan: JobPlan
+  var sweep: SweepPlan?
   var ranking: Ranking
   var volumes: [AttachedVolume]
 
   /// Reads what is offered; nothing is created.
   /// - Throws: ``SpecProblems`` for volumes that cannot be attached, `APIError`.
-  static func make(_ plan: JobPlan, on cloud: Cloud) async throws -> Prepared {
+  static func make(_ work: PlannedWork, on cloud: Cloud) async throws -> Prepared {
+    let plan = work.first
     async let offered = cloud.client.computeOfferings()
     let volumes = plan.volumes.isEmpty ? [] : try await cloud.client.volumes().map(AttachedVolume.init)
     let attached = try plan.resolve(volumes: volumes).get()
     let ranking = Matching.rank(try await offered.map(Offering.init), for: plan.resources, volumes: attached)
-    return Prepared(plan: plan, ranking: ranking, volumes: attached)
+    return Prepared(plan: plan, sweep: work.sweep, ranking: ranking, volumes: attached)
+  }
+
+  /// US dollars that all of it can cost at most.
+  var costCeiling: Decimal? {
+    sweep.map { $0.costCeiling(over: ranking.candidates) } ?? plan.costCeiling(over: ranking.candidates)
   }
 
   /// - Throws: ``Failure`` 69 with what removed the offerings and the nearest misses.
   func requireCandidates() throws {
     guard ranking.candidates.isEmpty else { return }
     throw Failure(
-      status: .noCapacity, message: "no offering fits \(plan.name)\n" + PlanText.whyNothing(ranking),
+      status: .noCapacity, message: "no offering fits \(sweep?.name ?? plan.name)\n" + PlanText.whyNothing(ranking),
       next: "widen resources, or look at: fcrun offerings --available")
   }
 
@@ -172,6 +206,18 @@ private enum KeyChoosing {
       return try ring.choose(among: keys, plan.sshKey)
     } catch {
       throw Failure(status: .notConfigured, message: "\(error)")
+    }
+  }
+}
+
+extension PlannedWork {
+  var sweep: SweepPlan? { if case .sweep(let sweep) = self { sweep } else { nil } }
+
+  /// What would be sent to each machine, checked as far as it can be without one.
+  func scan() throws -> UploadTree {
+    switch self {
+    case .job(let plan): try plan.scan()
+    case .sweep(let sweep): try sweep.scan()
     }
   }
 }

@@ -25,8 +25,8 @@ struct Watch: Sendable {
     var idle = 0
     while true {
       let isLookDue = glances % 6 == 0
-      let isDriven = !isLookDue || installation.isDriven(id)
       let record = isLookDue ? try installation.store.job(id) : nil
+      let isDriven = record.map(installation.isCaredFor) ?? true
       if let record { grew(record) }
       if let record {
         // One driver may follow another: only who finds nobody again and again concludes that there is none.
@@ -36,6 +36,15 @@ struct Watch: Sendable {
       glances += 1
       try await Task.sleep(for: Self.glance)
     }
+  }
+
+  /// Until every task of the sweep is finished, or one is driven by nobody.
+  /// - Returns: the exit code of the whole.
+  func untilOver(_ sweep: SweepRecord) async throws -> Int32 {
+    for task in try installation.store.tasks(of: sweep.id) where !task.isFinished {
+      if try await !untilOver(task.id).isFinished { break }
+    }
+    return SweepDrive.exitCode(of: try installation.store.tasks(of: sweep.id))
   }
 
   private func last(_ record: JobRecord) async throws -> JobRecord {

@@ -51,23 +51,37 @@ struct SubmitCommand: AsyncParsableCommand {
   @Flag(help: "Run on a simulated cloud on this computer.")
   var local = false
 
+  @Flag(help: "Of a sweep: leave out the tasks whose outputs are all there.")
+  var skip = false
+
+  @Flag(help: "Of a sweep: the first task that fails ends the others.")
+  var failFast = false
+
   func run() async throws {
     let signals = SignalInbox()
-    var plan = try spec.plan()
-    if keep { plan.teardown = .never }
-    let upload = try plan.scan()
+    let work = try plannedWork()
+    let upload = try work.scan()
     let installation = try Installation.open()
     let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     if !dryRun { try cloud.account.requireKey() }
-    let prepared = try await Prepared.make(plan, on: cloud)
+    let prepared = try await Prepared.make(work, on: cloud)
     if dryRun { return try PlanCommand.show(prepared, upload, json: json) }
     try prepared.requireCandidates()
     let record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
     if detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
     guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
+    if let sweep = prepared.sweep { return try await submit(sweep, like: record, installation, cloud, signals) }
     try installation.keep(record, spec: spec.spec)
     if detach { return try detached(record, installation) }
     try await drive(record, installation, cloud, signals)
+  }
+
+  private func plannedWork() throws -> PlannedWork {
+    let work = try spec.work()
+    if work.sweep == nil, skip || failFast {
+      throw ValidationError("\(skip ? "--skip" : "--fail-fast") is for a sweep")
+    }
+    return keep ? work.keepingMachines : work
   }
 
   private func drive(
@@ -82,18 +96,17 @@ struct SubmitCommand: AsyncParsableCommand {
 
   /// A detached driver is `fcrun resume ID` in a session of its own (rulings 11).
   private func detached(_ record: JobRecord, _ installation: Installation) throws {
-    var spawn = Spawn(Executable.own, ["resume", record.id, "--unheard"])
-    spawn.isDetached = true
-    let log = installation.folder(of: record.id) + "/driver.log"
-    (spawn.stdout, spawn.stderr) = (.null, .appended(to: log))
-    _ = try spawn.start()
-    waitForDriver(of: record.id, installation)
+    try startDriver(of: record.id, log: installation.folder(of: record.id)) { installation.isDriven(record.id) }
     if json { tellID(of: record) } else { try Output.print(record.id + "\n") }
   }
 
   /// Whoever gets the id may look at the job at once: it is driven by then, or its driver has failed.
-  private func waitForDriver(of id: String, _ installation: Installation) {
-    for _ in 0..<500 where !installation.isDriven(id) { usleep(10_000) }
+  private func startDriver(of id: String, log folder: String, isDriven: () -> Bool) throws {
+    var spawn = Spawn(Executable.own, ["resume", id, "--unheard"])
+    spawn.isDetached = true
+    (spawn.stdout, spawn.stderr) = (.null, .appended(to: folder + "/driver.log"))
+    _ = try spawn.start()
+    for _ in 0..<500 where !isDriven() { usleep(10_000) }
   }
 
   /// First of all: whoever loses this process needs it.
@@ -110,13 +123,83 @@ struct SubmitCommand: AsyncParsableCommand {
   private func confirm(_ prepared: Prepared, _ upload: UploadTree) -> Bool {
     guard !yes, !json, !local, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return true }
     let best = prepared.ranking.candidates[0]
-    let ceiling = prepared.plan.costCeiling(over: prepared.ranking.candidates).map {
+    let ceiling = prepared.costCeiling.map {
       "at most $\(Jobs.Money.formatUp($0))"
     }
+    let tasks = prepared.sweep.map { "\($0.tasks.count) tasks, \($0.maxParallel) at once, on " } ?? ""
     let question =
-      "\(best.inWords) (\(best.provider)), \(upload.fileCount) files to send, \(ceiling ?? "no ceiling of the cost"). Go on? [Y/n] "
+      "\(tasks)\(best.inWords) (\(best.provider)), \(upload.fileCount) files to send, \(ceiling ?? "no ceiling of the cost"). Go on? [Y/n] "
     _ = StandardStream.write(question, to: STDERR_FILENO)
     return ["", "y", "yes"].contains((readLine() ?? "n").lowercased())
+  }
+}
+
+// MARK: - Sweeps
+
+extension SubmitCommand {
+  private func submit(
+    _ plan: SweepPlan, like first: JobRecord, _ installation: Installation, _ cloud: Cloud, _ signals: SignalInbox
+  ) async throws {
+    let tasks = skip ? plan.unfinished : plan.tasks
+    let submission = SweepSubmission(plan, running: tasks, like: first, failsFast: failFast)
+    try installation.keep(submission, spec: spec.spec)
+    let sweep = submission.sweep
+    if detach {
+      let folder = try installation.makeFolder(ofSweep: sweep.id)
+      try startDriver(of: sweep.id, log: folder) { installation.isDriven(sweep: sweep.id) }
+      if !json { return try Output.print(sweep.id + "\n") }
+    }
+    tell(sweep, running: tasks)
+    if detach { return }
+    signals.part(with: .sweep(sweep))
+    signals.open()
+    let drive = SweepDrive(installation: installation, form: json ? .events : .text)
+    StandardStream.leave(try await drive.run(sweep, on: cloud, signals: signals))
+  }
+
+  private func tell(_ sweep: SweepRecord, running tasks: [JobPlan]) {
+    let skipped = sweep.tasks.map(\.index).filter { index in !tasks.contains { $0.task?.index == index } }
+    guard !json else {
+      return Console.emit(
+        .object(of: [
+          ("event", .string("submitted")), ("sweep", .string(sweep.id)), ("name", .string(sweep.name)),
+          ("tasks", .integer(sweep.tasks.count)), ("skipped", .array(skipped.map(JSONValue.integer))),
+        ]))
+    }
+    let left = skipped.isEmpty ? "" : "; skipped, because the outputs are there: " + IndexList.text(skipped)
+    _ = StandardStream.write(
+      "fcrun: sweep \(sweep.id) (\(sweep.name)), \(tasks.count) of \(sweep.tasks.count) tasks, \(sweep.maxParallel) at once\(left)\n",
+      to: STDERR_FILENO)
+  }
+}
+
+extension PlannedWork {
+  fileprivate var keepingMachines: PlannedWork {
+    switch self {
+    case .job(var plan):
+      plan.teardown = .never
+      return .job(plan)
+    case .sweep(var sweep):
+      for place in sweep.tasks.indices { sweep.tasks[place].teardown = .never }
+      return .sweep(sweep)
+    }
+  }
+}
+
+/// Indices of tasks for people: `0-3, 7`.
+enum IndexList {
+  /// - Parameter indices: in their order.
+  static func text(_ indices: [Int]) -> String {
+    var ranges: [ClosedRange<Int>] = []
+    for index in indices {
+      if let last = ranges.last, last.upperBound + 1 == index {
+        ranges[ranges.count - 1] = last.lowerBound...index
+      } else {
+        ranges.append(index...index)
+      }
+    }
+    return ranges.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
+      .joined(separator: ", ")
   }
 }
 
@@ -136,13 +219,17 @@ extension JobPlan {
 extension Installation {
   /// Makes the job durable, with a copy of its spec beside its logs.
   func keep(_ record: JobRecord, spec: String) throws {
-    try makeFolder(of: record.id)
-    if let bytes = FileManager.default.contents(atPath: spec) {
-      _ = FileManager.default.createFile(
-        atPath: folder(of: record.id) + "/spec.json", contents: bytes, attributes: [.posixPermissions: 0o600])
-    }
+    try makeFolder(of: record.id, spec: spec)
     do { try store.insert(record) } catch {
       throw Failure(status: .failed, message: "\(error)", next: "nothing was created")
+    }
+  }
+
+  func makeFolder(of job: String, spec: String) throws {
+    try makeFolder(of: job)
+    if let bytes = FileManager.default.contents(atPath: spec) {
+      _ = FileManager.default.createFile(
+        atPath: folder(of: job) + "/spec.json", contents: bytes, attributes: [.posixPermissions: 0o600])
     }
   }
 }

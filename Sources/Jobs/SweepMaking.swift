@@ -1,0 +1,130 @@
+// From one spec to the plans of all its tasks.
+
+extension PlannedWork {
+  /// Decodes, lays the options of the command line over it, and plans one job, or a job for each task.
+  ///
+  /// What is wrong comes at once: of the spec, of the table or array, and of the first task that cannot be planned.
+  /// - Parameters:
+  ///   - shown: the file's name for errors.
+  ///   - file: its absolute path.
+  package static func make(
+    bytes: [UInt8], shown: String, file: String, set: [(String, String)], env: [(String, String)],
+    sweep source: SweepSource?, environment: @escaping (String) -> String?
+  ) -> Result<PlannedWork, SpecProblems> {
+    let parsed = SpecDecoder.overlaid(bytes, shown, set, env)
+    let maker = SweepMaker(parsed: parsed, file: file, environment: environment)
+    guard let node = parsed.node else { return .failure(SpecProblems(parsed.problems)) }
+    return maker.work(node, source)
+  }
+}
+
+private struct SweepMaker {
+  let parsed: JSONNode.Parsed
+  let file: String
+  let environment: (String) -> String?
+
+  func work(_ node: SpecNode, _ source: SweepSource?) -> Result<PlannedWork, SpecProblems> {
+    guard let tasks = tasks(node, source) else { return plan(node, nil).map(PlannedWork.job) }
+    switch tasks {
+    case .failure(let wrong):
+      // What else is wrong with the spec is told at the same time.
+      return .failure(SpecProblems(wrong.problems + problems(ofSpec: node).filter { !wrong.problems.contains($0) }))
+    case .success(let tasks): return sweep(node, tasks)
+    }
+  }
+
+  /// nil: a single job.
+  private func tasks(_ node: SpecNode, _ source: SweepSource?) -> Result<SweepTasks, SpecProblems>? {
+    let matrix = node["matrix"]
+    if let source, let matrix {
+      let message = "is given beside \(source.option); expected one of the two"
+      return .failure(SpecProblems([SpecProblem(at: matrix.place, path: "matrix", message: message)]))
+    }
+    if let source { return source.tasks() }
+    guard let matrix else { return nil }
+    var reader = SpecReader()
+    let axes = reader.matrix(matrix, SpecPath("matrix"))
+    guard reader.problems.isEmpty else { return .failure(SpecProblems(reader.problems)) }
+    return SweepTasks.combinations(of: axes, at: matrix.place)
+  }
+
+  private func problems(ofSpec node: SpecNode) -> [SpecProblem] {
+    var reader = SpecReader()
+    reader.add(parsed.problems)
+    _ = reader.spec(node)
+    return reader.problems
+  }
+
+  private func sweep(_ node: SpecNode, _ tasks: SweepTasks) -> Result<PlannedWork, SpecProblems> {
+    var plans: [JobPlan] = []
+    for task in tasks.tasks {
+      switch plan(node, task) {
+      case .success(let plan): plans.append(plan)
+      case .failure(let wrong): return .failure(wrong)
+      }
+    }
+    let name = plans[0].name
+    for place in plans.indices { plans[place].become(tasks.tasks[place], of: name, outputsAsWritten: node["outputs"]) }
+    let collisions = plans.collisions
+    guard collisions.isEmpty else { return .failure(SpecProblems(collisions)) }
+    let parallel = tasks.maxParallel ?? maxParallel(node) ?? SweepPlan.defaultParallel
+    return .success(.sweep(SweepPlan(name: name, tasks: plans, maxParallel: parallel)))
+  }
+
+  private func maxParallel(_ node: SpecNode) -> Int? {
+    var reader = SpecReader()
+    return node["max_parallel"].flatMap { reader.integer($0, SpecPath("max_parallel"), atLeast: 1) }
+  }
+
+  private func plan(_ node: SpecNode, _ task: SweepTask?) -> Result<JobPlan, SpecProblems> {
+    var template = SweepTemplate(task)
+    let filled = template.filled(node)
+    var reader = SpecReader()
+    reader.add(parsed.problems + template.problems)
+    let spec = reader.spec(filled)
+    guard let spec else { return .failure(SpecProblems(reader.problems)) }
+    switch JobPlan.make(spec: spec, file: file, isTask: task != nil, environment: environment) {
+    case .success(let plan): return reader.problems.isEmpty ? .success(plan) : .failure(SpecProblems(reader.problems))
+    case .failure(let wrong): return .failure(SpecProblems(reader.problems + wrong.problems))
+    }
+  }
+}
+
+extension JobPlan {
+  /// The plan of one task: a name of its own, and places of its own for its outputs.
+  fileprivate mutating func become(_ task: SweepTask, of sweep: String, outputsAsWritten: SpecNode?) {
+    self.task = task
+    name = "\(sweep)-\(task.index)"
+    guard case .list(let written)? = outputsAsWritten?.value else { return }
+    for (place, node) in zip(outputs.indices, written) where !node.namesItsTask { outputs[place].folder = name }
+  }
+}
+
+extension SpecNode {
+  /// Where an output goes, the destination or else the source, depends on the task.
+  fileprivate var namesItsTask: Bool {
+    let target = self["destination"] ?? self["source"] ?? self
+    if case .string(let text) = target.value { return SweepTemplate.isUsed(in: text) }
+    return false
+  }
+}
+
+extension [JobPlan] {
+  /// Outputs of two tasks that would go to the same place.
+  fileprivate var collisions: [SpecProblem] {
+    var seen: [String: Int] = [:]
+    var problems: [String: SpecProblem] = [:]
+    for plan in self {
+      guard let index = plan.task?.index else { continue }
+      for output in plan.outputs where output.folder == nil {
+        let target = output.destination ?? output.source
+        guard let first = seen.updateValue(index, forKey: target), first != index else { continue }
+        let message =
+          "becomes \(quoted(target)) for the tasks \(first) and \(index); expected a destination that differs for all"
+        problems[output.field] =
+          problems[output.field] ?? SpecProblem(at: output.place, path: output.field, message: message)
+      }
+    }
+    return problems.keys.sorted().compactMap { problems[$0] }
+  }
+}
