@@ -25,6 +25,7 @@ extension JobPlan {
     var planner = Planner(root: SpecPaths.folder(of: file), home: environment("HOME"))
     planner.refuseWhatCannotRun(spec)
     if !isTask { planner.refuseSweep(spec) }
+    planner.refuseSharedFolder(spec)
     planner.protectTheSpec(spec, file: file)
     let envs = planner.envs(spec, environment)
     planner.requireSecrets(spec, environment)
@@ -116,6 +117,16 @@ private struct Planner {
         parallel.place, "max_parallel",
         "is given without a sweep; expected a matrix beside it, --array or --tasks, or no max_parallel")
     }
+    if let reuse = spec.reuse, reuse.value, spec.matrix == nil {
+      report(
+        reuse.place, "reuse", "is given without a sweep; expected a matrix beside it, --array or --tasks, or no reuse")
+    }
+  }
+
+  /// Tasks follow one another on a machine: what one leaves in a folder of its own cannot be in the next one's way.
+  mutating func refuseSharedFolder(_ spec: JobSpec) {
+    guard spec.reuse?.value == true, let workdir = spec.workdir else { return }
+    report(workdir.place, "workdir", "is given beside reuse; expected no workdir: each task has a fresh one of its own")
   }
 
   private mutating func refuse(_ place: Place?, _ field: String, _ instead: String) {

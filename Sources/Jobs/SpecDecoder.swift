@@ -124,6 +124,7 @@ extension SpecReader {
   private mutating func fleet(_ fields: Fields, into spec: inout JobSpec) {
     spec.matrix = located(fields, "matrix") { $0.matrix($1, $2) }
     spec.maxParallel = located(fields, "max_parallel") { $0.integer($1, $2, atLeast: 1) }
+    spec.reuse = located(fields, "reuse") { $0.flag($1, $2) }
     spec.checkpoint = located(fields, "checkpoint") { $0.checkpoint($1, $2) }
     spec.notify = located(fields, "notify") { $0.notify($1, $2) }
     spec.engine = located(fields, "engine") { $0.choice($1, $2, of: JobSpec.Engine.self) }

@@ -2,7 +2,8 @@
 package enum SpecFields {
   package static let spec = [
     "name", "resources", "nodes", "volumes", "envs", "secrets", "ssh_key", "ssh_user", "files", "workdir", "setup",
-    "command", "outputs", "limits", "retry", "teardown", "matrix", "max_parallel", "checkpoint", "notify", "engine",
+    "command", "outputs", "limits", "retry", "teardown", "matrix", "max_parallel", "reuse", "checkpoint", "notify",
+    "engine",
   ]
   package static let resources = [
     "gpu_type", "prefer", "provider", "region", "deployment_type", "interconnect", "instance_type", "offering_id",

@@ -10,10 +10,13 @@ package struct SweepTask: Codable, Sendable, Equatable {
   package var index: Int
   /// In the order of the matrix, or of the columns.
   package var values: [JobPlan.Variable]
+  /// When it is over, the next task may have its machine.
+  package var reuses: Bool
 
-  package init(index: Int, values: [JobPlan.Variable]) {
+  package init(index: Int, values: [JobPlan.Variable], reuses: Bool = false) {
     self.index = index
     self.values = values
+    self.reuses = reuses
   }
 
   /// What the command sees besides every job's own variables (rulings 20).

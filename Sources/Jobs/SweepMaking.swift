@@ -29,7 +29,10 @@ private struct SweepMaker {
     case .failure(let wrong):
       // What else is wrong with the spec is told at the same time.
       return .failure(SpecProblems(wrong.problems + problems(ofSpec: node).filter { !wrong.problems.contains($0) }))
-    case .success(let tasks): return sweep(node, tasks)
+    case .success(var tasks):
+      let reuses = node["reuse"].map { $0.value == .bool(true) } ?? false
+      for place in tasks.tasks.indices { tasks.tasks[place].reuses = reuses }
+      return sweep(node, tasks)
     }
   }
 

@@ -59,6 +59,16 @@ extension World {
     return followed
   }
 
+  /// Ends what the task has left running, for the next one.
+  func clear(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    let start = clock.now()
+    let stop = Stop(control: job.control(of: attempt), grace: Double(job.context.plan.limits.killGrace))
+    let answers = await each(attempt.machines) { machine in
+      await askAgain(.stop(stop), of: machine, in: attempt, for: job)
+    }
+    return answers.firstFailure.map { event(of: $0, since: start) } ?? answers.firstLoss ?? .cleared
+  }
+
   /// Outputs of every node; those of node 0 land where the spec says, the others' beside them in `node-<rank>/`.
   func collect(_ attempt: Attempt, for job: JobRecord, into partial: String = "") async -> Event {
     let start = clock.now()

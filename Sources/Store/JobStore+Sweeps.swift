@@ -75,6 +75,74 @@ extension JobStore {
     }
   }
 
+  /// Ends `job`, which is at its end, and begins the next task that waits on its machines: in one transaction, so that every
+  /// machine belongs to exactly one job whenever a process dies.
+  ///
+  /// Whoever is about to begin that task elsewhere is refused by its next write, which comes before anything is rented.
+  /// - Parameter event: what the journal of `job` says, from the heir's name.
+  /// - Returns: the task that has the machines now; nil when none waits, or `max_cost` leaves nothing for it.
+  /// - Throws: ``StoreError/fenced(_:)`` when another process has claimed `job`.
+  package func handOver(
+    _ job: JobRecord, at now: Moment, event: (_ heir: String) -> String
+  ) throws(StoreError) -> JobRecord? {
+    guard let sweep = job.sweep, let attempt = job.state.attempt else { return nil }
+    let record = try self.sweep(sweep)
+    return try write { db in
+      var ended = job
+      let tasks = try Row.fetchAll(db, sql: "SELECT * FROM jobs WHERE sweep = ?", arguments: [sweep]).map(self.record)
+      guard var heir = try heir(db, of: sweep) else { return nil }
+      ended.state = try job.state.after(.handedOver(to: heir.name), in: job.context, at: now)
+      ended.updatedAt = now
+      if let cap = record.maxCost {
+        let known = tasks.map { $0.id == job.id ? ended : $0 }
+        guard let allowance = SweepBudget(cap: cap, tasks: known).allowance(for: heir, free: 1) else { return nil }
+        heir.context.plan.limits.maxCost = allowance
+      }
+      try Self.commit(db, ended, event: event(heir.name), at: now)
+      heir.state = heir.state.inheriting(attempt, at: now)
+      heir.epoch += 1
+      heir.updatedAt = now
+      try db.execute(
+        sql: "UPDATE jobs SET context = ?, epoch = ? WHERE id = ?",
+        arguments: [try encoded(heir.context), heir.epoch, heir.id])
+      try Self.commit(db, heir, event: "has the machine of \(job.name)", at: now)
+      for name in attempt.machines.compactMap({ MachineName($0.name) }) {
+        try db.execute(
+          sql: "INSERT INTO holders (name, job) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET job = excluded.job",
+          arguments: [name.stem, heir.id])
+      }
+      return heir
+    }
+  }
+
+  /// One that nobody has begun yet before one that somebody is about to begin.
+  private func heir(_ db: Database, of sweep: String) throws -> JobRecord? {
+    let rows = try Row.fetchAll(
+      db,
+      sql: """
+        SELECT * FROM jobs WHERE sweep = ? AND phase = 'choosing'
+          AND id NOT IN (SELECT job FROM requests WHERE kind = 'cancel')
+        ORDER BY epoch > 0, task
+        """, arguments: [sweep])
+    return try rows.lazy.map(record).first { $0.state.isUnbegun }
+  }
+
+  /// The job that a machine of this name belongs to: the one in the name, unless that one has handed it over.
+  package func holder(of name: MachineName) throws(StoreError) -> String {
+    try read {
+      try String.fetchOne($0, sql: "SELECT job FROM holders WHERE name = ?", arguments: [name.stem])
+    } ?? name.job
+  }
+
+  /// The tasks that have, or may have, a machine.
+  package func begunTasks(of sweep: String) throws(StoreError) -> [String] {
+    try read {
+      try String.fetchAll(
+        $0, sql: "SELECT id FROM jobs WHERE sweep = ? AND phase NOT IN ('choosing', 'finished', 'kept') ORDER BY task",
+        arguments: [sweep])
+    }
+  }
+
   /// What a person means: the id of a job or a sweep, the beginning of one, a name (the latest of that name), or
   /// `SWEEP/INDEX`.
   package func subject(_ reference: String) throws(StoreError) -> Subject {

@@ -149,21 +149,23 @@ extension JobStore {
   /// or twice, whatever was answered, and it may have left long after its intent was committed.
   /// - Throws: ``StoreError/fenced(_:)`` when another process has claimed the job.
   package func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
-    let watched = job.state.namesToWatch
-    try writeOnFullDisk { db in
+    try writeOnFullDisk { try Self.commit($0, job, event: event, at: now) }
+  }
+
+  static func commit(_ db: Database, _ job: JobRecord, event: String, at now: Moment) throws {
+    try db.execute(
+      sql: "UPDATE jobs SET state = ?, phase = ?, updated_at = ? WHERE id = ? AND epoch = ?",
+      arguments: [try encoded(job.state), job.state.word, now.milliseconds, job.id, job.epoch])
+    guard db.changesCount == 1 else { throw StoreError.fenced(job.id) }
+    try journal(db, job.id, epoch: job.epoch, at: now, event: event, phase: job.state.word)
+    for name in job.state.namesToWatch {
+      // A machine that was handed over is watched for whoever has it.
       try db.execute(
-        sql: "UPDATE jobs SET state = ?, phase = ?, updated_at = ? WHERE id = ? AND epoch = ?",
-        arguments: [try encoded(job.state), job.state.word, now.milliseconds, job.id, job.epoch])
-      guard db.changesCount == 1 else { throw StoreError.fenced(job.id) }
-      try Self.journal(db, job.id, epoch: job.epoch, at: now, event: event, phase: job.state.word)
-      for name in watched {
-        try db.execute(
-          sql: """
-            INSERT INTO watched (name, job, account, until) VALUES (?, ?, ?, ?)
-            ON CONFLICT (name) DO UPDATE SET until = max(until, excluded.until)
-            """,
-          arguments: [name, job.id, job.arrangement.accountFingerprint, (now + Window.watch).milliseconds])
-      }
+        sql: """
+          INSERT INTO watched (name, job, account, until) VALUES (?, ?, ?, ?)
+          ON CONFLICT (name) DO UPDATE SET until = max(until, excluded.until), job = excluded.job
+          """,
+        arguments: [name, job.id, job.arrangement.accountFingerprint, (now + Window.watch).milliseconds])
     }
   }
 

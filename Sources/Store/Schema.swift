@@ -31,6 +31,7 @@ enum Schema {
           ALTER TABLE jobs ADD COLUMN sweep TEXT REFERENCES sweeps (id);
           ALTER TABLE jobs ADD COLUMN task INTEGER;
           CREATE INDEX jobs_by_sweep ON jobs (sweep, task);
+          CREATE TABLE holders (name TEXT PRIMARY KEY NOT NULL, job TEXT NOT NULL REFERENCES jobs (id));
           """)
     }
     return migrator

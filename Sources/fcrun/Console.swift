@@ -263,6 +263,8 @@ enum Narration {
     case (.finished(let outcome, nil), .verified):
       return state.past.last?.instanceIDs.isEmpty ?? true
         ? "nothing was created; \(outcome.word)" : "given back and proved gone; \(cost(state, now))"
+    case (.finished(let outcome, nil), .handedOver(let heir)):
+      return "\(outcome.sentence); its machine goes to \(heir); \(cost(state, now))"
     case (.finished(let outcome, nil), _): return outcome.sentence
     case (.finished(_, let kept?), _):
       return

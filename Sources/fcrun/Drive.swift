@@ -26,6 +26,8 @@ struct Drive: Sendable {
   struct Company: Sendable {
     var api: any ForwardComputeAPI
     var passphrases: Passphrases?
+    /// A task of a sweep that is driven here, so that the next one may have its machine.
+    var isSweep = false
     /// Who tells what happens to a job.
     var voice: @Sendable (JobRecord) -> any Voice
   }
@@ -106,10 +108,11 @@ struct Drive: Sendable {
   private func driver(in world: World) -> Driver {
     #if FCRUN_FAILPOINTS
       if let points = Failpoints.ofThisProcess {
-        return Driver(world: points.around(world), journal: points.around(installation.store))
+        return Driver(
+          world: points.around(world), journal: points.around(installation.store), handsOver: company?.isSweep ?? false)
       }
     #endif
-    return Driver(world: world, journal: installation.store)
+    return Driver(world: world, journal: installation.store, handsOver: company?.isSweep ?? false)
   }
 
   private func known(_ id: String) throws -> JobRecord {

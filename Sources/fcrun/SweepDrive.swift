@@ -66,12 +66,13 @@ struct SweepDrive: Sendable {
   ) async throws -> Drive.Company {
     let api = try api ?? Drive.api(of: cloud.account)
     guard let next = tasks.first(where: { !$0.isFinished }) else {
-      return Drive.Company(api: api, voice: teller.voice)
+      return Drive.Company(api: api, isSweep: true, voice: teller.voice)
     }
     if let refusal = await cloud.account.refusal(of: next.arrangement, api: cloud.client) {
       throw Failure(status: .notConfigured, message: "\(next.id): \(refusal)")
     }
-    return Drive.Company(api: api, passphrases: try Passphrases(for: next.arrangement.key), voice: teller.voice)
+    return Drive.Company(
+      api: api, passphrases: try Passphrases(for: next.arrangement.key), isSweep: true, voice: teller.voice)
   }
 
   /// Looks for late machines, and ends what still waits as soon as a signal comes.
@@ -96,45 +97,55 @@ extension SweepDrive {
   private func everything(
     of sweep: SweepRecord, _ company: Drive.Company, _ cloud: Cloud, _ signals: SignalInbox
   ) async {
-    var queue = queue(of: sweep)
-    await withTaskGroup(of: JobRecord?.self) { group in
-      var running = 0
+    var queue = tasks(of: sweep).filter(\.isWaiting).map(\.id)[...]
+    await withTaskGroup(of: (id: String, record: JobRecord?).self) { group in
+      var running: Set<String> = []
+      // Left unfinished by their drivers: reported, and not tried again here.
+      var left: Set<String> = []
       while true {
-        while running < sweep.maxParallel, signals.first == nil, let next = next(&queue, of: sweep, running: running) {
-          running += 1
-          group.addTask { await drive(next, company, cloud, signals) }
+        while running.count < sweep.maxParallel,
+          let next = begun(of: sweep, besides: running.union(left))
+            ?? (signals.first == nil ? waiting(&queue, of: sweep, running) : nil)
+        {
+          running.insert(next.id)
+          group.addTask { (next.id, await drive(next, company, cloud, signals)) }
         }
-        guard running > 0, let ended = await group.next() else { return }
-        running -= 1
-        if sweep.failsFast, ended?.state.outcome?.isSuccess != true { endAll(of: sweep) }
+        guard let ended = await group.next() else { return }
+        running.remove(ended.id)
+        if ended.record?.isFinished != true { left.insert(ended.id) }
+        if sweep.failsFast, ended.record?.state.outcome?.isSuccess != true { endAll(of: sweep) }
       }
     }
   }
 
-  /// What has been begun, and may have a machine, comes before what waits.
-  private func queue(of sweep: SweepRecord) -> ArraySlice<String> {
-    let tasks = ((try? store.tasks(of: sweep.id)) ?? []).filter { !$0.isFinished }
-    return (tasks.filter { !$0.isWaiting } + tasks.filter(\.isWaiting)).map(\.id)[...]
+  /// What may have a machine comes first, whatever else happens: left by a crash, or handed over by a task that is over.
+  private func begun(of sweep: SweepRecord, besides known: Set<String>) -> JobRecord? {
+    let begun = ((try? store.begunTasks(of: sweep.id)) ?? []).first { !known.contains($0) }
+    return begun.flatMap { try? store.job($0) }
   }
 
-  private func next(_ queue: inout ArraySlice<String>, of sweep: SweepRecord, running: Int) -> JobRecord? {
+  private func waiting(
+    _ queue: inout ArraySlice<String>, of sweep: SweepRecord, _ running: Set<String>
+  ) -> JobRecord? {
     while let id = queue.first {
-      guard let record = try? store.job(id), !record.isFinished else {
+      guard let record = try? store.job(id), record.isWaiting, !running.contains(id) else {
         queue.removeFirst()
         continue
       }
-      guard record.isWaiting, let cap = sweep.maxCost else {
+      guard let cap = sweep.maxCost else {
         queue.removeFirst()
         return record
       }
-      let free = min(sweep.maxParallel - running, queue.count)
+      let free = min(sweep.maxParallel - running.count, queue.count)
       if let allowance = SweepBudget(cap: cap, tasks: tasks(of: sweep)).allowance(for: record, free: free) {
         queue.removeFirst()
         try? store.allow(allowance, for: record)
         return record
       }
       // What runs may cost less than it was allowed.
-      if running == 0 { endWaiting(of: sweep, by: .failed(.spent(cap)), word: "max_cost of the sweep is used up") }
+      if running.isEmpty {
+        endWaiting(of: sweep, by: .failed(.spent(cap)), word: "max_cost of the sweep is used up")
+      }
       return nil
     }
     return nil
@@ -151,11 +162,15 @@ extension SweepDrive {
     drive.cancels = (try? store.isCancelRequested(record.id)) ?? false
     do {
       return try await drive.run(record.id, on: cloud, signals: signals.branch()).record
+    } catch StoreError.fenced where !installation.isDriven(record.id) {
+      // It was ended while it began, or was given the machine of another task: from there it goes on.
+      guard let now = try? store.job(record.id), !now.isFinished else { return try? store.job(record.id) }
+      return await self.drive(now, company, cloud, signals)
     } catch {
       // Somebody cancels this task, or resumes it: how it ends is theirs to say.
       let isOthers = installation.isDriven(record.id) || (try? store.job(record.id))?.isFinished == true
       if !isOthers { Report.warn("\(record.name): \((error as? Failure)?.message ?? "\(error)")") }
-      return try? await Watch(installation: installation, printer: nil).untilOver(record.id)
+      return try? await Watch(installation: installation, printer: nil).untilLeft(record.id)
     }
   }
 
@@ -175,32 +190,6 @@ extension SweepDrive {
   }
 }
 
-/// What is left of a sweep's `max_cost`.
-///
-/// A task that is over has cost what it cost; one that runs may cost all that it was allowed. So the sum never exceeds the
-/// cap, whoever drives a task.
-struct SweepBudget {
-  let cap: Decimal
-  let tasks: [JobRecord]
-
-  /// What the next task may cost; nil while nothing is left for it.
-  /// - Parameter free: how many could be begun now.
-  func allowance(for task: JobRecord, free: Int) -> Decimal? {
-    let left = cap - tasks.reduce(0) { $0 + spent(by: $1) }
-    guard left > 0 else { return nil }
-    var uncapped = task.context.plan
-    uncapped.limits.maxCost = nil
-    // Without max_duration nothing says what it could cost: those that could run now get equal parts.
-    let ceiling = uncapped.costCeiling(over: task.arrangement.candidates)
-    return min(ceiling ?? left / Decimal(max(1, free)), left)
-  }
-
-  private func spent(by task: JobRecord) -> Decimal {
-    if task.isWaiting { return 0 }
-    return task.isFinished ? task.state.cost(at: task.updatedAt) : task.context.plan.limits.maxCost ?? cap
-  }
-}
-
 extension Outcome {
   /// Nothing is left for a task that has not begun.
   static func spent(_ cap: Decimal) -> Outcome {
@@ -210,9 +199,7 @@ extension Outcome {
 
 extension JobRecord {
   /// Nothing was ever rented for it.
-  var isWaiting: Bool {
-    if case .choosing = state.phase { state.past.isEmpty } else { false }
-  }
+  var isWaiting: Bool { state.isUnbegun }
 }
 
 extension Parting {

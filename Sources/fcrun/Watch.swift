@@ -21,12 +21,21 @@ struct Watch: Sendable {
 
   /// Until the job is finished, or nobody drives it any more.
   func untilOver(_ id: String) async throws -> JobRecord {
+    try await untilOver(id, isDriven: installation.isCaredFor)
+  }
+
+  /// The same of a task, for the driver of its sweep.
+  func untilLeft(_ id: String) async throws -> JobRecord {
+    try await untilOver(id) { installation.isDriven($0.id) }
+  }
+
+  private func untilOver(_ id: String, isDriven: (JobRecord) -> Bool) async throws -> JobRecord {
     var glances = 0
     var idle = 0
     while true {
       let isLookDue = glances % 6 == 0
       let record = isLookDue ? try installation.store.job(id) : nil
-      let isDriven = record.map(installation.isCaredFor) ?? true
+      let isDriven = record.map(isDriven) ?? true
       if let record { grew(record) }
       if let record {
         // One driver may follow another: only who finds nobody again and again concludes that there is none.

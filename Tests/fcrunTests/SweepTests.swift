@@ -157,3 +157,99 @@ struct SweepTests {
     }
   }
 }
+
+/// Tasks that follow one another on a machine.
+@Suite(.enabled(if: Binaries.canBoot, "no sshd"))
+struct ReuseTests {
+  private func spec(_ bench: Bench, _ command: String, tasks: Int) throws -> String {
+    try bench.spec([
+      "name": "chain", "matrix": ["n": Array(0..<tasks)], "max_parallel": 2, "reuse": true, "command": command,
+      "outputs": ["out.txt"],
+    ])
+  }
+
+  private func checkRuns(_ bench: Bench, _ tasks: Int) throws {
+    let runs = String(decoding: try Data(contentsOf: URL(filePath: bench.counter)), as: UTF8.self)
+    #expect(runs.split(separator: "\n").compactMap { Int($0) }.sorted() == Array(0..<tasks))
+    for task in 0..<tasks { #expect(bench.text("chain-\(task)/out.txt") == "\(task)\n") }
+  }
+
+  @Test("Six tasks on two machines: boot is paid twice, folders are fresh, and nothing of a task is left for the next")
+  func reused() async throws {
+    try await Bench.run { bench in
+      // What flees into a session of its own, with its logs closed, is ended all the same.
+      let command = """
+        test -e left.txt && exit 9; touch left.txt
+        grep -lsF "MARK=$HOME;" /proc/[0-9]*/environ && exit 8
+        echo $FCRUN_ARRAY_INDEX >> \(bench.counter); echo $FCRUN_ARRAY_INDEX > out.txt
+        export MARK="$HOME;"
+        setsid sleep 300 >/dev/null 2>&1 </dev/null &
+        sleep 0.3
+        """
+      let ended = try await bench.fcrun("submit", try spec(bench, command, tasks: 6), within: 120)
+      #expect(ended.err.contains("its machine goes to chain-"), "\(ended.err)")
+      try checkRuns(bench, 6)
+      let ledger = try bench.cloud.ledger()
+      #expect(ledger.instances.count == 2, "\(ledger.text)")
+      #expect(ledger.live == 0)
+      let cost = try await bench.fcrun("show", "chain", "--json").json["cost"].text ?? ""
+      #expect((Double(cost) ?? 0) > 0)
+    }
+  }
+
+  @Test("Killed again and again, every task has run once and no machine is left", .faults(3))
+  func killed() async throws {
+    try await Bench.run { bench in
+      let command = "echo $FCRUN_ARRAY_INDEX >> \(bench.counter); echo $FCRUN_ARRAY_INDEX > out.txt; sleep 0.5"
+      var driver = try bench.start("submit", try spec(bench, command, tasks: 7))
+      for runs in [1, 3, 5] {
+        let child = driver
+        try await eventually("\(runs) tasks have begun", within: 90, else: { child.err }) {
+          bench.runs >= runs ? true : nil
+        }
+        try? await Task.sleep(for: .milliseconds(Int.random(in: 0...900)))
+        await driver.destroy()
+        let list = try await bench.fcrun("reap", "--dry-run", "--json").json["data"].items
+        #expect(list.allSatisfy { $0["result"].text == "left" }, "a machine that is handed over is no stray: \(list)")
+        driver = try bench.start("resume", "--all")
+      }
+      let ended = try await driver.end(within: 120)
+      #expect(ended.code == 0, "\(ended.err)")
+      try checkRuns(bench, 7)
+      #expect(try bench.cloud.ledger().live == 0)
+      #expect(try await bench.fcrun("wait", "chain").code == 0)
+    }
+  }
+
+  @Test(
+    "Killed at the handover, before and after it, the machine goes on or goes back",
+    arguments: [
+      "before-handover:2", "after-handover:1",
+    ])
+  func killedAtTheHandover(place: String) async throws {
+    try await Bench.run { bench in
+      let command = "echo $FCRUN_ARRAY_INDEX >> \(bench.counter); echo $FCRUN_ARRAY_INDEX > out.txt"
+      let submit = try bench.start("submit", try spec(bench, command, tasks: 4), env: ["FCRUN_FAILPOINT": place])
+      #expect(try await submit.end(within: 90).code == 137)
+      let resumed = try await bench.fcrun("resume", "chain", within: 120)
+      #expect(resumed.code == 0, "\(resumed.err)")
+      try checkRuns(bench, 4)
+      #expect(try bench.cloud.ledger().instances.count == 2)
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test("Ctrl-C in the middle of a chain gives all back")
+  func interrupted() async throws {
+    try await Bench.run { bench in
+      let command =
+        "echo $FCRUN_ARRAY_INDEX | tee -a \(bench.counter) >out.txt; test $FCRUN_ARRAY_INDEX -lt 2 || sleep 100"
+      let submit = try bench.start("submit", try spec(bench, command, tasks: 6))
+      try await eventually("the second pair runs", within: 90, else: { submit.err }) { bench.runs >= 4 ? true : nil }
+      submit.signal(2)
+      #expect(try await submit.end(within: 20).code == 130)
+      #expect(try bench.cloud.ledger().live == 0)
+      #expect(try bench.cloud.ledger().instances.count == 2)
+    }
+  }
+}
