@@ -99,6 +99,12 @@ install: release
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 755 .build/release/fcrun .build/release/fcrun-ssh "$(DESTDIR)$(PREFIX)/bin"
 	strip "$(DESTDIR)$(PREFIX)/bin/fcrun" "$(DESTDIR)$(PREFIX)/bin/fcrun-ssh"
+	.build/release/fcrun manual --man "$(DESTDIR)$(PREFIX)/share/man/man1"
+	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" "$(DESTDIR)$(PREFIX)/share/zsh/site-functions" \
+	  "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
+	.build/release/fcrun completion bash >"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/fcrun"
+	.build/release/fcrun completion zsh >"$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_fcrun"
+	.build/release/fcrun completion fish >"$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/fcrun.fish"
 
 clean:
 	rm -rf .build

@@ -27,6 +27,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio-ssl", .upToNextMinor(from: "2.37.6")),
     .package(url: "https://github.com/groue/GRDB.swift", .upToNextMinor(from: "7.10.0")),
     .package(url: "https://github.com/hummingbird-project/hummingbird", .upToNextMinor(from: "2.28.1")),
+    .package(url: "https://github.com/jpsim/Yams", .upToNextMinor(from: "6.2.2")),
     .package(url: "https://github.com/swift-server/async-http-client", .upToNextMinor(from: "1.37.0")),
   ],
   targets: [
@@ -46,7 +47,7 @@ let package = Package(
       ],
       swiftSettings: strict
     ),
-    .target(name: "Jobs", swiftSettings: strict),
+    .target(name: "Jobs", dependencies: [.product(name: "Yams", package: "Yams")], swiftSettings: strict),
     .target(
       name: "Store",
       dependencies: ["Jobs", .product(name: "GRDB", package: "GRDB.swift")],

@@ -5,9 +5,9 @@
 #endif
 
 /// The two forms of date that the API and HTTP write, read without a locale or a time zone database.
-enum Timestamp {
+package enum Timestamp {
   /// ISO 8601 as seen in the wild: `2026-11-23T18:45:00Z`, a space for the `T`, a fraction, an offset, or no zone (UTC).
-  static func date(iso8601 text: String) -> Date? {
+  package static func date(iso8601 text: String) -> Date? {
     let bytes = Array(text.utf8)
     guard bytes.count >= 19, let year = number(bytes[0..<4]), bytes[4] == UInt8(ascii: "-"),
       let month = number(bytes[5..<7]), bytes[7] == UInt8(ascii: "-"), let day = number(bytes[8..<10]),

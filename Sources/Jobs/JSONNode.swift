@@ -8,20 +8,14 @@ package struct JSONNode {
   /// Bytes of the largest document, 1 MiB.
   package static let largest = 1 << 20
 
-  /// The document, nil when its structure is broken, and what is wrong with it.
-  package struct Parsed: Sendable, Equatable {
-    package var node: SpecNode?
-    package var problems: [SpecProblem]
-  }
-
-  package static func parse(_ text: String, file: String) -> Parsed {
+  package static func parse(_ text: String, file: String) -> SpecNode.Parsed {
     guard text.utf8.count <= largest else { return tooLarge(text.utf8.count, file: file) }
     var parser = JSONNode(text, file: file)
     return parser.document()
   }
 
   /// Parses bytes as they come from a file; a byte that is not UTF-8 is a problem with a place.
-  package static func parse(bytes: [UInt8], file: String) -> Parsed {
+  package static func parse(bytes: [UInt8], file: String) -> SpecNode.Parsed {
     guard bytes.count <= largest else { return tooLarge(bytes.count, file: file) }
     if let text = String(validating: bytes, as: UTF8.self) { return parse(text, file: file) }
     return notUTF8(bytes, file: file)
@@ -42,7 +36,7 @@ package struct JSONNode {
     self.file = file
   }
 
-  private mutating func document() -> Parsed {
+  private mutating func document() -> SpecNode.Parsed {
     do throws(Broken) {
       try skipByteOrderMark()
       skipSpace()
@@ -51,9 +45,9 @@ package struct JSONNode {
       if let next = peek {
         throw broken("\(shown(next)) after the end of the document; expected nothing more")
       }
-      return Parsed(node: node, problems: problems)
+      return SpecNode.Parsed(node: node, problems: problems)
     } catch {
-      return Parsed(node: nil, problems: problems)
+      return SpecNode.Parsed(node: nil, problems: problems)
     }
   }
 
@@ -323,17 +317,18 @@ package struct JSONNode {
     return Broken()
   }
 
-  private static func tooLarge(_ bytes: Int, file: String) -> Parsed {
+  static func tooLarge(_ bytes: Int, file: String) -> SpecNode.Parsed {
     let message = "has \(bytes) bytes; expected at most \(largest) (1 MiB)"
-    return Parsed(node: nil, problems: [SpecProblem(file: file, line: 1, column: 1, path: "spec", message: message)])
+    return SpecNode.Parsed(
+      node: nil, problems: [SpecProblem(file: file, line: 1, column: 1, path: "spec", message: message)])
   }
 
-  private static func notUTF8(_ bytes: [UInt8], file: String) -> Parsed {
+  static func notUTF8(_ bytes: [UInt8], file: String) -> SpecNode.Parsed {
     let readable = String(decoding: bytes, as: UTF8.self)
     var cursor = JSONNode(String(readable.unicodeScalars.prefix { $0 != "\u{FFFD}" }), file: file)
     while cursor.peek != nil { cursor.advance() }
     cursor.report(at: cursor.place, "a byte that is not UTF-8 (or U+FFFD before it); expected UTF-8 text")
-    return Parsed(node: nil, problems: cursor.problems)
+    return SpecNode.Parsed(node: nil, problems: cursor.problems)
   }
 }
 

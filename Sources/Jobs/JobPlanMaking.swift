@@ -1,14 +1,14 @@
 // From what was written to what it means. Everything that needs the local environment, and nothing that needs the network.
 
 extension JobPlan {
-  /// Decodes, lays the options of the command line over it, and plans: what is wrong in any of the three comes at once.
+  /// Decodes, with the layers of a config file and a command line around it, and plans: what is wrong in any of them
+  /// comes at once.
   ///
-  /// `shown` is the file's name for errors, `file` its absolute path.
+  /// `file` is the spec's absolute path.
   package static func make(
-    bytes: [UInt8], shown: String, file: String, set: [(String, String)], env: [(String, String)],
-    environment: (String) -> String?
+    _ parsed: SpecNode.Parsed, _ layers: SpecLayers = SpecLayers(), file: String, environment: (String) -> String?
   ) -> Result<JobPlan, SpecProblems> {
-    let (spec, problems) = SpecDecoder.readable(bytes: bytes, file: shown, set: set, env: env)
+    let (spec, problems) = SpecDecoder.readable(parsed, layers)
     guard let spec else { return .failure(SpecProblems(problems)) }
     switch make(spec: spec, file: file, environment: environment) {
     case .success(let plan): return problems.isEmpty ? .success(plan) : .failure(SpecProblems(problems))

@@ -1,56 +1,39 @@
 /// Version 1 of the job spec: from text to ``JobSpec``, with all that is wrong in it at once.
 package enum SpecDecoder {
-  /// `file` is the name that errors show, as the user wrote it.
+  /// `file` is the name that errors show, as the user wrote it; it says the notation, too.
   package static func decode(_ text: String, file: String) -> Result<JobSpec, SpecProblems> {
-    decode(JSONNode.parse(text, file: file))
+    decode(bytes: Array(text.utf8), file: file)
   }
 
-  package static func decode(bytes: [UInt8], file: String) -> Result<JobSpec, SpecProblems> {
-    decode(JSONNode.parse(bytes: bytes, file: file))
-  }
-
-  /// With the `--set path=value` and `--env NAME=VALUE` of a command line laid over the file.
+  /// With the layers of a config file and a command line around it.
   package static func decode(
-    bytes: [UInt8], file: String, set: [(String, String)], env: [(String, String)]
+    bytes: [UInt8], file: String, _ layers: SpecLayers = SpecLayers()
   ) -> Result<JobSpec, SpecProblems> {
-    decode(overlaid(bytes, file, set, env))
-  }
-
-  static func overlaid(
-    _ bytes: [UInt8], _ file: String, _ set: [(String, String)], _ env: [(String, String)]
-  ) -> JSONNode.Parsed {
-    var parsed = JSONNode.parse(bytes: bytes, file: file)
-    guard let node = parsed.node else { return parsed }
-    switch SpecOverrides.apply(set: set, env: env, to: node) {
-    case .success(let overlaid): parsed.node = overlaid
-    case .failure(let wrong): parsed.problems += wrong.problems
-    }
-    return parsed
+    decode(SpecNode.parse(bytes: bytes, file: file), layers)
   }
 
   /// From nodes of any notation.
-  package static func decode(_ node: SpecNode) -> Result<JobSpec, SpecProblems> {
-    decode(JSONNode.Parsed(node: node, problems: []))
-  }
-
-  private static func decode(_ parsed: JSONNode.Parsed) -> Result<JobSpec, SpecProblems> {
-    let (spec, problems) = readable(parsed)
+  package static func decode(
+    _ parsed: SpecNode.Parsed, _ layers: SpecLayers = SpecLayers()
+  ) -> Result<JobSpec, SpecProblems> {
+    let (spec, problems) = readable(parsed, layers)
     guard problems.isEmpty, let spec else { return .failure(SpecProblems(problems)) }
     return .success(spec)
   }
 
   /// As much of the spec as can be read, beside all that is wrong: for problems that only planning finds.
-  static func readable(
-    bytes: [UInt8], file: String, set: [(String, String)], env: [(String, String)]
-  ) -> (spec: JobSpec?, problems: [SpecProblem]) {
-    readable(overlaid(bytes, file, set, env))
+  static func readable(_ parsed: SpecNode.Parsed, _ layers: SpecLayers) -> (spec: JobSpec?, problems: [SpecProblem]) {
+    readable(layers.applied(to: parsed))
   }
 
-  private static func readable(_ parsed: JSONNode.Parsed) -> (spec: JobSpec?, problems: [SpecProblem]) {
+  /// Of the whole, with all layers.
+  static func readable(_ whole: SpecNode.Parsed) -> (spec: JobSpec?, problems: [SpecProblem]) {
     var reader = SpecReader()
-    reader.add(parsed.problems)
-    let spec = parsed.node.flatMap { reader.spec($0) }
-    return (spec, reader.problems)
+    let spec = whole.node.flatMap { reader.spec($0) }
+    // What its notation has complained about is not judged once more.
+    let judged = Set(whole.problems.map { [$0.place.file, "\($0.line):\($0.column)", $0.path] })
+    let more = reader.problems.filter { !judged.contains([$0.place.file, "\($0.line):\($0.column)", $0.path]) }
+    return (spec, whole.problems + more)
   }
 }
 
@@ -88,6 +71,8 @@ extension SpecReader {
 
   private mutating func machine(_ fields: Fields, into spec: inout JobSpec) {
     spec.name = located(fields, "name") { $0.name($1, $2) }
+    // For editors only; a wrong type is a mistake all the same.
+    _ = located(fields, "$schema") { $0.text($1, $2, expected: "the address of a schema, for editors") }
     spec.resources = located(fields, "resources") { $0.resources($1, $2) }
     spec.nodes = located(fields, "nodes") { $0.integer($1, $2, atLeast: 1, atMost: Self.mostNodes) }
     spec.volumes = texts(fields, "volumes", each: "a volume's id or name")

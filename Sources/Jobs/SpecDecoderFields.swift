@@ -206,7 +206,7 @@ extension SpecReader {
 
   private mutating func argv(_ node: SpecNode, _ path: SpecPath) -> [String]? {
     let elements = elements(node, path, expected: "")
-    let words = elements.compactMap { string($0.node, $0.path, expected: "a string") }
+    let words = elements.compactMap { word($0.node, $0.path) }
     guard words.count == elements.count else { return nil }
     guard let program = words.first, !program.isEmpty else {
       let place = elements.first?.node.place ?? node.place
@@ -214,6 +214,14 @@ extension SpecReader {
       return nil
     }
     return words
+  }
+
+  private mutating func word(_ node: SpecNode, _ path: SpecPath) -> String? {
+    switch node.value {
+    case .number(let literal): string(node, path, expected: "it in quotes: \(quoted(literal))")
+    case .bool(let flag): string(node, path, expected: "it in quotes: \"\(flag)\"")
+    case .null, .string, .list, .object: string(node, path, expected: "a string")
+    }
   }
 
   private func isNameByte(_ byte: UInt8) -> Bool {

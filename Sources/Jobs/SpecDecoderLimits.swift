@@ -110,13 +110,14 @@ extension SpecReader {
     let fields = fields(node, path, known: SpecFields.notice)
     let webhook = located(fields, "webhook") { $0.text($1, $2, expected: "an address") }
     let command = located(fields, "command") { $0.text($1, $2, expected: "a shell script") }
+    let on = events(fields)
     missing(fields, ["on": "an event or a list of events"], of: node)
     if case .object = node.value, (fields("webhook") == nil) == (fields("command") == nil) {
       let wrong = fields("webhook") == nil ? "has neither webhook nor command" : "has webhook and command"
       report(node.place, path, wrong, expected: "one of the two")
     }
     let channel = webhook.map { JobSpec.Notice.Channel.webhook($0.value) } ?? command.map { .command($0.value) }
-    return channel.map { JobSpec.Notice(on: events(fields), channel: $0) }
+    return channel.map { JobSpec.Notice(on: on, channel: $0) }
   }
 
   private mutating func events(_ fields: Fields) -> [String] {

@@ -1,22 +1,14 @@
-/// The names that version 1 knows, object by object, in the order of its reference.
+/// The names that version 1 knows, and what is meant by those it does not.
 package enum SpecFields {
-  package static let spec = [
-    "name", "resources", "nodes", "volumes", "envs", "secrets", "ssh_key", "ssh_user", "files", "workdir", "setup",
-    "command", "outputs", "limits", "retry", "teardown", "matrix", "max_parallel", "reuse", "checkpoint", "notify",
-    "engine",
-  ]
-  package static let resources = [
-    "gpu_type", "prefer", "provider", "region", "deployment_type", "interconnect", "instance_type", "offering_id",
-    "num_gpus", "vram_per_gpu_in_gb", "total_vram_in_gb", "vcpus", "memory_in_gb", "storage_in_gb",
-    "max_hourly_price", "max_price_per_gpu_hour",
-  ]
-  package static let limits = ["max_duration", "max_cost", "boot_timeout", "output_grace"]
-  package static let retry = ["on", "attempts"]
-  package static let file = ["source", "destination", "exclude"]
-  package static let output = ["source", "destination"]
-  package static let sshKey = ["name", "id", "private_key"]
-  package static let checkpoint = ["source", "every"]
-  package static let notice = ["on", "webhook", "command"]
+  package static let spec = SpecSchema.spec.names
+  package static let resources = SpecSchema.resources.names
+  package static let limits = SpecSchema.limits.names
+  package static let retry = SpecSchema.retry.names
+  package static let file = SpecSchema.file.names
+  package static let output = SpecSchema.output.names
+  package static let sshKey = SpecSchema.sshKey.names
+  package static let checkpoint = SpecSchema.checkpoint.names
+  package static let notice = SpecSchema.notice.names
 
   /// What other tools call our fields, as far as spelling alone would not find them.
   private static let otherNames = [

@@ -1,7 +1,28 @@
 /// One value of a spec with the place where it was written, whatever the notation was.
 ///
-/// JSON is the first front end (``JSONNode``); another notation only has to produce the same nodes.
+/// ``JSONNode`` and ``YAMLNode`` produce it, and ``SpecFlags`` from the options of a command line.
 package struct SpecNode: Sendable, Equatable {
+  /// A document, nil when its structure is broken, and what is wrong with it.
+  package struct Parsed: Sendable, Equatable {
+    package var node: SpecNode?
+    package var problems: [SpecProblem]
+
+    package init(node: SpecNode?, problems: [SpecProblem] = []) {
+      self.node = node
+      self.problems = problems
+    }
+  }
+
+  /// Reads a document in the notation that the file's name says: YAML for `.yaml` and `.yml`, else JSON.
+  package static func parse(bytes: [UInt8], file: String) -> Parsed {
+    isYAML(file) ? YAMLNode.parse(bytes: bytes, file: file) : JSONNode.parse(bytes: bytes, file: file)
+  }
+
+  package static func isYAML(_ file: String) -> Bool {
+    let name = file.lowercased()
+    return name.hasSuffix(".yaml") || name.hasSuffix(".yml")
+  }
+
   package indirect enum Value: Sendable, Equatable {
     case null
     case bool(Bool)

@@ -1,6 +1,6 @@
-/// `--set path=value` and `--env NAME=VALUE`, laid over the nodes of a spec before it is decoded.
+/// `--set path=value`, and the variables of `--env-file` and `--env`, laid over the nodes of a spec before it is decoded.
 ///
-/// What comes from them carries `--set` or `--env` as its file, the number of the option as its line and the column in its
+/// What comes from options carries `--set` or `--env` as its file, the number of the option as its line and the column in its
 /// argument, so that a mistake in them is shown where it was made.
 package enum SpecOverrides {
   package static let setOption = "--set"
@@ -8,17 +8,11 @@ package enum SpecOverrides {
 
   /// Later ones win. Steps of a path are separated by dots; a number steps into a list, its length appends.
   /// A value that parses as JSON is that, anything else is a string.
-  package static func apply(_ set: [(String, String)], to node: SpecNode) -> Result<SpecNode, SpecProblems> {
-    apply(set: set, env: [], to: node)
-  }
-
-  package static func apply(
-    set: [(String, String)], env: [(String, String)], to node: SpecNode
+  static func apply(
+    set: [(path: String, value: String)], envs: [SpecLayers.Variable], to node: SpecNode
   ) -> Result<SpecNode, SpecProblems> {
     var problems: [SpecProblem] = []
-    let options =
-      set.enumerated().map { Option(set: $1, number: $0 + 1) }
-      + env.enumerated().map { Option(env: $1, number: $0 + 1) }
+    let options = set.enumerated().map { Option(set: $1, number: $0 + 1) } + envs.map { Option(env: $0) }
     let overlaid = options.reduce(node) { node, option in
       guard !option.steps.contains("") else {
         problems.append(
@@ -44,12 +38,11 @@ package enum SpecOverrides {
     }
 
     /// A variable's name is one step, whatever is in it.
-    init(env: (name: String, value: String), number: Int) {
+    init(env: SpecLayers.Variable) {
       path = "envs.\(env.name)"
       steps = ["envs", env.name]
-      place = Place(file: envOption, line: number, column: 1)
-      let column = env.name.unicodeScalars.count + 2
-      value = SpecNode(.string(env.value), at: Place(file: envOption, line: number, column: column))
+      place = env.place
+      value = SpecNode(env.value.map(SpecNode.Value.string) ?? .null, at: env.valuePlace)
     }
 
     func problem(_ message: String) -> SpecProblem {

@@ -12,6 +12,9 @@ package struct Place: Codable, Sendable, Hashable {
     self.line = line
     self.column = column
   }
+
+  /// Whether it is an option of the command line, `--set` or one of `run`.
+  var isOption: Bool { file.hasPrefix("--") }
 }
 
 /// One thing that is wrong with a spec, said so that a person can repair it.
@@ -36,6 +39,8 @@ package struct SpecProblem: Codable, Sendable, Hashable, CustomStringConvertible
     self.init(file: place.file, line: place.line, column: place.column, path: path, message: message)
   }
 
+  package var place: Place { Place(file: file, line: line, column: column) }
+
   /// `FILE:LINE:COLUMN: field.path: what was wrong; what was expected`
   package var description: String { "\(file):\(line):\(column): \(path): \(message)" }
 }
@@ -44,11 +49,16 @@ package struct SpecProblem: Codable, Sendable, Hashable, CustomStringConvertible
 package struct SpecProblems: Error, Sendable, Equatable, CustomStringConvertible {
   package var problems: [SpecProblem]
 
-  /// Sorts by place: those of the file, then those of `--set`, then those of `--env`.
+  /// Sorts by place: those of files, the file first that has the first problem, then those of options, `--set` and `--env` last.
   package init(_ problems: [SpecProblem]) {
     precondition(!problems.isEmpty, "a spec without problems is not an error")
-    let keyed = problems.enumerated().map { (Self.rank($1.file), $1.line, $1.column, $0) }
-    self.problems = keyed.sorted { $0 < $1 }.map { problems[$0.3] }
+    let files = problems.reduce(into: [String]()) { if !$0.contains($1.file) { $0.append($1.file) } }
+    let ranks = Dictionary(uniqueKeysWithValues: files.enumerated().map { ($1, (Self.rank($1), $0)) })
+    let keyed = problems.enumerated().map { index, problem in
+      let rank = ranks[problem.file] ?? (0, 0)
+      return (rank.0, rank.1, problem.line, problem.column, index)
+    }
+    self.problems = keyed.sorted { $0 < $1 }.map { problems[$0.4] }
   }
 
   /// One problem on each line.
@@ -56,9 +66,9 @@ package struct SpecProblems: Error, Sendable, Equatable, CustomStringConvertible
 
   private static func rank(_ file: String) -> Int {
     switch file {
-    case SpecOverrides.setOption: 1
-    case SpecOverrides.envOption: 2
-    default: 0
+    case SpecOverrides.setOption: 2
+    case SpecOverrides.envOption: 3
+    default: Place(file: file, line: 1, column: 1).isOption ? 1 : 0
     }
   }
 }

@@ -133,12 +133,12 @@ struct SpecReader {
 }
 
 extension SpecNode {
-  /// A string; of `--set` also the literal of a number or a flag, because a shell has already eaten its quotes.
+  /// A string; of an option also the literal of a number or a flag, because a shell has already eaten its quotes.
   var asText: String? {
     switch value {
     case .string(let text): text
-    case .number(let literal) where place.file == SpecOverrides.setOption: literal
-    case .bool(let flag) where place.file == SpecOverrides.setOption: "\(flag)"
+    case .number(let literal) where place.isOption: literal
+    case .bool(let flag) where place.isOption: "\(flag)"
     case .null, .bool, .number, .list, .object: nil
     }
   }

@@ -5,13 +5,13 @@ extension PlannedWork {
   ///
   /// What is wrong comes at once: of the spec, of the table or array, and of the first task that cannot be planned.
   /// - Parameters:
-  ///   - shown: the file's name for errors.
-  ///   - file: its absolute path.
+  ///   - file: the spec's absolute path.
+  ///   - source: what the command line says of a sweep.
   package static func make(
-    bytes: [UInt8], shown: String, file: String, set: [(String, String)], env: [(String, String)],
-    sweep source: SweepSource?, environment: @escaping (String) -> String?
+    _ written: SpecNode.Parsed, _ layers: SpecLayers = SpecLayers(), file: String, sweep source: SweepSource? = nil,
+    environment: @escaping (String) -> String?
   ) -> Result<PlannedWork, SpecProblems> {
-    let parsed = SpecDecoder.overlaid(bytes, shown, set, env)
+    let parsed = layers.applied(to: written)
     let maker = SweepMaker(parsed: parsed, file: file, environment: environment)
     guard let node = parsed.node else { return .failure(SpecProblems(parsed.problems)) }
     return maker.work(node, source)
@@ -19,7 +19,7 @@ extension PlannedWork {
 }
 
 private struct SweepMaker {
-  let parsed: JSONNode.Parsed
+  let parsed: SpecNode.Parsed
   let file: String
   let environment: (String) -> String?
 
@@ -28,7 +28,7 @@ private struct SweepMaker {
     switch tasks {
     case .failure(let wrong):
       // What else is wrong with the spec is told at the same time.
-      return .failure(SpecProblems(wrong.problems + problems(ofSpec: node).filter { !wrong.problems.contains($0) }))
+      return .failure(SpecProblems(wrong.problems + problemsOfSpec.filter { !wrong.problems.contains($0) }))
     case .success(var tasks):
       let reuses = node["reuse"].map { $0.value == .bool(true) } ?? false
       for place in tasks.tasks.indices { tasks.tasks[place].reuses = reuses }
@@ -51,11 +51,8 @@ private struct SweepMaker {
     return SweepTasks.combinations(of: axes, at: matrix.place)
   }
 
-  private func problems(ofSpec node: SpecNode) -> [SpecProblem] {
-    var reader = SpecReader()
-    reader.add(parsed.problems)
-    _ = reader.spec(node)
-    return reader.problems
+  private var problemsOfSpec: [SpecProblem] {
+    SpecDecoder.readable(parsed).problems
   }
 
   private func sweep(_ node: SpecNode, _ tasks: SweepTasks) -> Result<PlannedWork, SpecProblems> {
@@ -81,14 +78,14 @@ private struct SweepMaker {
 
   private func plan(_ node: SpecNode, _ task: SweepTask?) -> Result<JobPlan, SpecProblems> {
     var template = SweepTemplate(task)
-    let filled = template.filled(node)
-    var reader = SpecReader()
-    reader.add(parsed.problems + template.problems)
-    let spec = reader.spec(filled)
-    guard let spec else { return .failure(SpecProblems(reader.problems)) }
+    var whole = parsed
+    whole.node = template.filled(node)
+    whole.problems += template.problems
+    let (spec, problems) = SpecDecoder.readable(whole)
+    guard let spec else { return .failure(SpecProblems(problems)) }
     switch JobPlan.make(spec: spec, file: file, isTask: task != nil, environment: environment) {
-    case .success(let plan): return reader.problems.isEmpty ? .success(plan) : .failure(SpecProblems(reader.problems))
-    case .failure(let wrong): return .failure(SpecProblems(reader.problems + wrong.problems))
+    case .success(let plan): return problems.isEmpty ? .success(plan) : .failure(SpecProblems(problems))
+    case .failure(let wrong): return .failure(SpecProblems(problems + wrong.problems))
     }
   }
 }

@@ -1,4 +1,5 @@
-/// Replaces every byte that belongs to an occurrence of a secret by an asterisk, also across chunks. Lengths stay.
+/// Replaces every byte that belongs to an occurrence of a secret, in any of its ``SecretForms``, by an asterisk, also across chunks.
+/// Lengths stay.
 ///
 /// Aho–Corasick. What an asterisk is depends only on the bytes around it, so a stream that is taken up again in the middle gives the same
 /// result when the masker has first seen the ``contextLength`` bytes before it.
@@ -12,6 +13,8 @@ package struct Masker: Sendable {
   /// Length of the longest end of the input that a secret may still go on from.
   private var holds: [Int32] = [0]
   private var rootEdges = [Int32](repeating: 0, count: 256)
+  /// Whether something to hide begins with a byte, by the byte and the one after it: nearly all of a log is passed by this look.
+  private var openings: [Bool] = []
   private var state: Int32 = 0
   /// Bytes given in but not yet out, partly asterisks already.
   private var held: [UInt8] = []
@@ -19,13 +22,16 @@ package struct Masker: Sendable {
   package let contextLength: Int
 
   package init(_ secrets: [String]) {
-    let secrets = secrets.map { Array($0.utf8) }.filter { !$0.isEmpty }
-    contextLength = max(0, (secrets.map(\.count).max() ?? 1) - 1)
-    for secret in secrets { insert(secret) }
+    let forms = secrets.reduce(into: Set()) { $0.formUnion(SecretForms.of(Array($1.utf8))) }
+    contextLength = max(0, (forms.map(\.count).max() ?? 1) - 1)
+    guard !forms.isEmpty else { return }
+    openings = [Bool](repeating: false, count: 1 << 16)
+    for form in forms { insert(form) }
     link()
   }
 
   private mutating func insert(_ secret: [UInt8]) {
+    note(openingOf: secret)
     var node = 0
     for byte in secret {
       if let next = edges[node][byte] {
@@ -39,6 +45,11 @@ package struct Masker: Sendable {
       }
     }
     matches[node] = Int32(secret.count)
+  }
+
+  private mutating func note(openingOf secret: [UInt8]) {
+    let first = Int(secret[0]) << 8
+    for second in secret.count > 1 ? Int(secret[1])...Int(secret[1]) : 0...255 { openings[first | second] = true }
   }
 
   /// Breadth first, so that a node's fallback, which is less deep, is complete before it.
@@ -89,13 +100,17 @@ package struct Masker: Sendable {
     return Array(held[..<settled])
   }
 
-  /// The next byte that some secret begins with: nearly every byte of a log is passed here.
+  /// The next place at which something to hide may begin.
   private func firstOpening(in bytes: [UInt8], from start: Int) -> Int {
-    rootEdges.withUnsafeBufferPointer { edges in
+    openings.withUnsafeBufferPointer { openings in
       bytes.withUnsafeBufferPointer { bytes in
         var index = start
-        while index < bytes.count, edges[Int(bytes[index])] == 0 { index += 1 }
-        return index
+        while index + 1 < bytes.count {
+          if openings[Int(bytes[index]) << 8 | Int(bytes[index + 1])] { return index }
+          index += 1
+        }
+        // What follows the last byte is not known yet.
+        return index < bytes.count && rootEdges[Int(bytes[index])] == 0 ? bytes.count : index
       }
     }
   }

@@ -22,6 +22,7 @@ package struct Request: Sendable, Equatable {
     case follow(Follow)
     case stop(Stop)
     case collect(Collect)
+    case forward(Forward)
     /// Gives up an open request: it ends in `failed` with kind `cancelled`.
     case cancel(Cancel)
   }
@@ -109,10 +110,14 @@ package struct Upload: Codable, Sendable, Equatable {
     /// Patterns in `.gitignore` syntax, on top of `.gitignore` and `.fcrunignore`.
     package var exclude: [String]
 
-    package init(source: String, destination: String, exclude: [String]) {
+    /// Everything is sent, whatever `.gitignore` and `.fcrunignore` say.
+    package var isWhole: Bool?
+
+    package init(source: String, destination: String, exclude: [String], isWhole: Bool? = nil) {
       self.source = source
       self.destination = destination
       self.exclude = exclude
+      self.isWhole = isWhole
     }
   }
 
@@ -297,6 +302,22 @@ package struct Collect: Codable, Sendable, Equatable {
   }
 }
 
+/// Carries every connection to a local listener to a port of the machine, until it is given up or the connection is gone: it ends
+/// in ``Failure`` only.
+package struct Forward: Codable, Sendable, Equatable {
+  /// Descriptor of a listening socket that the worker was started with. Connections wait there while no worker has it.
+  package var listener: Int
+  /// As seen from the machine.
+  package var host: String
+  package var port: Int
+
+  package init(listener: Int, host: String, port: Int) {
+    self.listener = listener
+    self.host = host
+    self.port = port
+  }
+}
+
 package struct Cancel: Codable, Sendable, Equatable {
   /// The `id` of the request to give up.
   package var request: Int
@@ -319,6 +340,8 @@ package struct WorkerEvent: Sendable, Equatable {
   package enum Kind: Sendable, Equatable {
     case progress(Progress)
     case log(LogGrowth)
+    /// A connection of ``Forward`` that the machine did not take.
+    case refused(Refused)
     case connected(Connected)
     case executed(Executed)
     case transferred(Transferred)
@@ -351,6 +374,16 @@ package struct LogGrowth: Codable, Sendable, Equatable {
   package init(stream: Stream, size: Int) {
     self.stream = stream
     self.size = size
+  }
+}
+
+package struct Refused: Codable, Sendable, Equatable {
+  package var port: Int
+  package var message: String
+
+  package init(port: Int, message: String) {
+    self.port = port
+    self.message = message
   }
 }
 

@@ -46,7 +46,7 @@ package struct UploadTree: Sendable, Equatable {
     if status.isFolder {
       let rules = [Scope(depth: 0, rules: IgnoreRules(lines: source.exclude.map { Array($0.utf8) }))]
       if !destination.isEmpty { append(status, path: destination, local: local, kind: .folder) }
-      try walk(local, below: [], at: destination, scopes: [], extra: rules)
+      try walk(local, below: [], at: destination, scopes: source.isWhole == true ? nil : [], extra: rules)
     } else {
       let name = destination.isEmpty ? [local.split(separator: Path.slash).last.map(Array.init) ?? []] : destination
       try append(checked: status, path: name, local: local, below: [])
@@ -59,20 +59,21 @@ package struct UploadTree: Sendable, Equatable {
     var rules: IgnoreRules
   }
 
+  /// - Parameter scopes: nil: no file of rules is looked for.
   private mutating func walk(
-    _ folder: [UInt8], below: [[UInt8]], at destination: [[UInt8]], scopes: [Scope], extra: [Scope]
+    _ folder: [UInt8], below: [[UInt8]], at destination: [[UInt8]], scopes: [Scope]?, extra: [Scope]
   ) throws(Failure) {
     var scopes = scopes
-    for file in [".gitignore", ".fcrunignore"] {
+    for file in scopes == nil ? [] : [".gitignore", ".fcrunignore"] {
       let path = folder + [Path.slash] + Array(file.utf8)
       guard let text = try Self.textIfThere(path) else { continue }
-      scopes.append(Scope(depth: below.count, rules: IgnoreRules(text)))
+      scopes?.append(Scope(depth: below.count, rules: IgnoreRules(text)))
     }
     for name in try Self.names(in: folder) {
       let place = below + [name]
       let local = folder + [Path.slash] + name
       let status = try Self.status(of: local, follow: false)
-      if name == Array(".git".utf8) || Self.isIgnored(place, status.isFolder, scopes + extra) { continue }
+      if let scopes, name == Array(".git".utf8) || Self.isIgnored(place, status.isFolder, scopes + extra) { continue }
       if status.isFolder {
         append(status, path: destination + place, local: local, kind: .folder)
         try walk(local, below: place, at: destination, scopes: scopes, extra: extra)

@@ -25,7 +25,7 @@ package enum Wire {
 
 extension Request: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case id, connect, exec, upload, launch, status, follow, stop, collect, cancel
+    case id, connect, exec, upload, launch, status, follow, stop, collect, forward, cancel
   }
 
   package init(from decoder: any Decoder) throws {
@@ -52,6 +52,7 @@ extension Request: Codable {
     case .follow: .follow(try object.decode(Follow.self, forKey: key))
     case .stop: .stop(try object.decode(Stop.self, forKey: key))
     case .collect: .collect(try object.decode(Collect.self, forKey: key))
+    case .forward: .forward(try object.decode(Forward.self, forKey: key))
     case .cancel: .cancel(try object.decode(Cancel.self, forKey: key))
     case .id: preconditionFailure("the id is no verb")
     }
@@ -69,13 +70,16 @@ extension Request: Codable {
     case .follow(let verb): try object.encode(verb, forKey: .follow)
     case .stop(let verb): try object.encode(verb, forKey: .stop)
     case .collect(let verb): try object.encode(verb, forKey: .collect)
+    case .forward(let verb): try object.encode(verb, forKey: .forward)
     case .cancel(let verb): try object.encode(verb, forKey: .cancel)
     }
   }
 }
 
 extension WorkerEvent: Codable {
-  enum CodingKeys: String, CodingKey { case id, progress, log, connected, executed, transferred, status, failed }
+  enum CodingKeys: String, CodingKey {
+    case id, progress, log, refused, connected, executed, transferred, status, failed
+  }
 
   package init(from decoder: any Decoder) throws {
     let object = try decoder.container(keyedBy: CodingKeys.self)
@@ -87,6 +91,7 @@ extension WorkerEvent: Codable {
     switch key {
     case .progress: kind = .progress(try object.decode(Progress.self, forKey: key))
     case .log: kind = .log(try object.decode(LogGrowth.self, forKey: key))
+    case .refused: kind = .refused(try object.decode(Refused.self, forKey: key))
     case .connected: kind = .connected(try object.decode(Connected.self, forKey: key))
     case .executed: kind = .executed(try object.decode(Executed.self, forKey: key))
     case .transferred: kind = .transferred(try object.decode(Transferred.self, forKey: key))
@@ -102,6 +107,7 @@ extension WorkerEvent: Codable {
     switch kind {
     case .progress(let kind): try object.encode(kind, forKey: .progress)
     case .log(let kind): try object.encode(kind, forKey: .log)
+    case .refused(let kind): try object.encode(kind, forKey: .refused)
     case .connected(let kind): try object.encode(kind, forKey: .connected)
     case .executed(let kind): try object.encode(kind, forKey: .executed)
     case .transferred(let kind): try object.encode(kind, forKey: .transferred)

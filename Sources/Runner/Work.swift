@@ -139,7 +139,7 @@ extension World {
       switch kind {
       case .progress(let progress): narrator.tell(.progress(job: id, verb: word, node: node, progress))
       case .log(let growth): narrator.tell(.logGrew(job: id, attempt: number, node: node, growth))
-      case .connected, .executed, .transferred, .status, .failed: break
+      case .refused, .connected, .executed, .transferred, .status, .failed: break
       }
     }
   }
@@ -253,9 +253,9 @@ extension World {
 
 extension JobRecord {
   /// Records of the supervisor: one folder for each attempt, outside the workdir.
-  func control(of attempt: Attempt) -> String { "~/.fcrun/\(id)/a\(attempt.number)" }
+  package func control(of attempt: Attempt) -> String { "~/.fcrun/\(id)/a\(attempt.number)" }
 
-  var workdir: String { context.plan.workdir ?? "~/fcrun/\(id)" }
+  package var workdir: String { context.plan.workdir ?? "~/fcrun/\(id)" }
 
   package func link(to machine: Machine) -> Link {
     let told = context.plan.sshUser ?? machine.address?.user
@@ -313,7 +313,7 @@ extension NodeEnd {
     case .status(.exited(let record)): self.init(node: node, how: .ended(CommandEnd(record)))
     case .status(.lost(let why)): self.init(node: node, how: .lost(why))
     case .status(.notBegun): self.init(node: node, how: .lost("the machine has no record of the command any more"))
-    case .status(.running), .progress, .log, .connected, .executed, .transferred, .failed: return nil
+    case .status(.running), .progress, .log, .refused, .connected, .executed, .transferred, .failed: return nil
     }
   }
 
@@ -369,6 +369,7 @@ extension Request.Verb {
     case .follow: "follow"
     case .stop: "stop"
     case .collect: "collect"
+    case .forward: "forward"
     case .cancel: "cancel"
     }
   }

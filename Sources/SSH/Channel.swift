@@ -1,6 +1,6 @@
 import CLibSSH2
 
-/// One command on the other side, from start to exit status.
+/// One command on the other side, from start to exit status, or one TCP connection that the other side makes.
 @SSHLoop
 package final class Channel {
   /// Receive window. sshd buffers a whole window in one piece: larger ones are slower.
@@ -14,12 +14,25 @@ package final class Channel {
 
   private let session: Session
   private let raw: OpaquePointer
+  /// The end of one direction says nothing of the other.
+  private let isTunnel: Bool
   private var isClosed = false
   private var buffer = [CChar](repeating: 0, count: Channel.readSize)
 
-  private init(session: Session, raw: OpaquePointer) {
+  private init(session: Session, raw: OpaquePointer, isTunnel: Bool = false) {
     self.session = session
     self.raw = raw
+    self.isTunnel = isTunnel
+  }
+
+  /// Asks the server to connect to `host` and `port`, as seen from there.
+  /// - Throws: ``SSHError`` `failed` when nobody listens there, or the server does not allow it.
+  package static func tunnel(to host: String, port: Int, on session: Session) async throws -> Channel {
+    // A task of its own, which nobody cancels: a channel that is given up half-way libssh2 would hand to whoever opens the next one,
+    // for another port.
+    try await Task {
+      Channel(session: session, raw: try await session.openTunnel(to: host, port: port), isTunnel: true)
+    }.value
   }
 
   /// Asks the server to run `command` by the user's login shell.
@@ -63,14 +76,14 @@ package final class Channel {
     while sent < bytes.count {
       let start = sent
       let end = min(bytes.count, start + Self.writeSize)
-      sent += try await session.call("libssh2_channel_write_ex", on: raw) { [raw, session] in
+      sent += try await session.call("libssh2_channel_write_ex", on: raw) { [raw, session, isTunnel] in
         let count = bytes.withUnsafeBytes { bytes in
           libssh2_channel_write_ex(
             raw, 0, bytes.baseAddress?.assumingMemoryBound(to: CChar.self).advanced(by: start), end - start)
         }
         // libssh2 waits for ever for the window of a command that is gone.
         let mustWait = count == Int(LIBSSH2_ERROR_EAGAIN) && !session.isBlockedOnSending
-        return mustWait && libssh2_channel_eof(raw) == 1 ? Int(LIBSSH2_ERROR_CHANNEL_CLOSED) : count
+        return mustWait && !isTunnel && libssh2_channel_eof(raw) == 1 ? Int(LIBSSH2_ERROR_CHANNEL_CLOSED) : count
       }
     }
   }
@@ -78,6 +91,11 @@ package final class Channel {
   /// Ends the command's stdin.
   package func sendEOF() async throws {
     try await session.call("libssh2_channel_send_eof", on: raw) { [raw] in Int(libssh2_channel_send_eof(raw)) }
+  }
+
+  /// Returns when the other side has closed the channel in both directions; only after its stream has ended.
+  package func waitForClose() async throws {
+    try await session.call("libssh2_channel_wait_closed", on: raw) { [raw] in Int(libssh2_channel_wait_closed(raw)) }
   }
 
   /// Gives the channel back, in the background. Nothing may be asked of it afterwards.

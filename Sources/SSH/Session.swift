@@ -22,6 +22,7 @@ package final class Session {
   /// The operation whose packet is half sent: nothing else may write before it goes on, with the same arguments.
   private var halfSent: Operation?
   private var death: SSHError?
+  private var deathWaiters: [CheckedContinuation<SSHError, Never>] = []
   private var driverWait: Int?
   private var phase = Phase.greeting
   private var deadline: ContinuousClock.Instant?
@@ -247,8 +248,23 @@ package final class Session {
     }
   }
 
-  /// libssh2 keeps the state of an open in the session, so there is one at a time.
   private func openChannel() async throws -> OpaquePointer {
+    let session = raw
+    return try await open("libssh2_channel_open_ex") {
+      libssh2_channel_open_ex(session, "session", 7, UInt32(Channel.window), 32768, nil, 0)
+    }
+  }
+
+  /// A channel whose other end is a TCP connection from the machine to `host` and `port`. Not to be given up half-way.
+  func openTunnel(to host: String, port: Int) async throws -> OpaquePointer {
+    let session = raw
+    return try await open("libssh2_channel_direct_tcpip_ex") {
+      libssh2_channel_direct_tcpip_ex(session, host, Int32(port), "127.0.0.1", 0)
+    }
+  }
+
+  /// libssh2 keeps the state of an open in the session, so there is one at a time.
+  private func open(_ name: String, _ attempt: @escaping @SSHLoop () -> OpaquePointer?) async throws -> OpaquePointer {
     while opening { await withUnsafeContinuation { openers.append($0) } }
     opening = true
     defer {
@@ -259,11 +275,11 @@ package final class Session {
     }
     var opened: OpaquePointer?
     let session = raw
-    try await call("libssh2_channel_open_ex") {
-      opened = libssh2_channel_open_ex(session, "session", 7, UInt32(Channel.window), 32768, nil, 0)
+    try await call(name) {
+      opened = attempt()
       return opened == nil ? Int(libssh2_session_last_errno(session)) : 0
     }
-    guard let opened else { throw SSHError(.failed, call: "libssh2_channel_open_ex", text: "no channel") }
+    guard let opened else { throw SSHError(.failed, call: name, text: "no channel") }
     return opened
   }
 
@@ -463,6 +479,15 @@ package final class Session {
       continuation?.resume(throwing: error)
     }
     nudge()
+    let waiters = deathWaiters
+    deathWaiters = []
+    for waiter in waiters { waiter.resume(returning: error) }
+  }
+
+  /// Returns when the connection is gone, with the reason.
+  package func end() async -> SSHError {
+    if let death { return death }
+    return await withCheckedContinuation { deathWaiters.append($0) }
   }
 
   /// Ends the connection at once. The handles stay until the process ends: a worker has one connection in its life.

@@ -129,10 +129,15 @@ extension JobStore {
   }
 
   /// Newest first.
-  package func jobs(unfinishedOnly: Bool, limit: Int = 1_000_000) throws(StoreError) -> [JobRecord] {
-    let filter = unfinishedOnly ? "WHERE phase <> 'finished'" : ""
+  /// - Parameter since: only what was submitted then or later.
+  package func jobs(
+    unfinishedOnly: Bool, since: Moment? = nil, limit: Int = 1_000_000
+  ) throws(StoreError) -> [JobRecord] {
+    let filter = unfinishedOnly ? "AND phase <> 'finished'" : ""
     let rows = try read {
-      try Row.fetchAll($0, sql: "SELECT * FROM jobs \(filter) ORDER BY created_at DESC LIMIT ?", arguments: [limit])
+      try Row.fetchAll(
+        $0, sql: "SELECT * FROM jobs WHERE created_at >= ? \(filter) ORDER BY created_at DESC LIMIT ?",
+        arguments: [since?.milliseconds ?? 0, limit])
     }
     return try rows.map { row throws(StoreError) in try record(row) }
   }

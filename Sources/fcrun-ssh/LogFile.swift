@@ -16,6 +16,7 @@ final class LogFile {
   private let stream: LogGrowth.Stream
   private let tell: @SSHLoop (WorkerEvent.Kind) -> Void
   private let descriptor: Int32
+  private var arrivals: ArrivalLog?
   private var masker: Masker
   /// Bytes that were read again only so that the masker sees what is before the first new one.
   private var known = 0
@@ -43,6 +44,7 @@ final class LogFile {
     }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw Failure.local("look at", Array(path.utf8)) }
+    arrivals = ArrivalLog(besides: path)
     size = Int(status.st_size)
     toldSize = size
     known = min(size, masker.contextLength)
@@ -65,6 +67,7 @@ final class LogFile {
     let old = min(known, bytes.count)
     known -= old
     guard bytes.count > old else { return }
+    arrivals?.mark(size)
     var start = old
     while start < bytes.count {
       let count = bytes.withUnsafeBytes {
@@ -98,8 +101,44 @@ final class LogFile {
 
   func close() {
     tellNow()
+    arrivals?.close()
     _ = systemClose(descriptor)
   }
+}
+
+/// The record of when a log's bytes came in, for who asks later: best effort, never synced, and nothing of the log depends on it.
+@SSHLoop
+final class ArrivalLog {
+  private let descriptor: Int32
+  private var marked: ContinuousClock.Instant?
+  /// A line was cut by a full disk or a kill.
+  private var isTorn: Bool
+
+  /// - Parameter log: the log's path; its lock is held.
+  init?(besides log: String) {
+    descriptor = open(Arrivals.path(of: log), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { return nil }
+    var last = UInt8(ascii: "\n")
+    let end = lseek(descriptor, 0, SEEK_END)
+    if end > 0 { _ = pread(descriptor, &last, 1, end - 1) }
+    isTorn = last != UInt8(ascii: "\n")
+  }
+
+  /// What is at `offset` of the log comes in now.
+  func mark(_ offset: Int) {
+    guard marked.map({ ContinuousClock.now - $0 >= Arrivals.grain }) ?? true else { return }
+    marked = .now
+    let line = Array(((isTorn ? "\n" : "") + Arrivals.line(at: Self.now(), offset: offset)).utf8)
+    isTorn = line.withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) } != line.count
+  }
+
+  private static func now() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+  }
+
+  func close() { _ = systemClose(descriptor) }
 }
 
 /// The two logs of a node.

@@ -86,6 +86,9 @@ final class Worker {
     case .follow(let verb):
       return .status(noted(try await FollowVerb(verb, on: try connected(), tell: tell).perform(), verb.control))
     case .collect(let verb): return .transferred(try await CollectVerb(verb, on: try connected(), tell: tell).perform())
+    case .forward(let verb):
+      try await ForwardVerb(verb, on: try connected(), tell: tell).perform()
+      preconditionFailure("a tunnel ends in an error")
     case .cancel: preconditionFailure("a cancel is no task")
     }
   }

@@ -51,19 +51,28 @@ final class Console: Voice {
   /// Is told what a process that leaves now would leave behind.
   private let parting: @Sendable (Parting) -> Void
 
+  /// - Parameters:
+  ///   - printer: goes on where it stopped, instead of a new one.
+  ///   - task: what each line begins with.
   init(
-    _ form: Form, folder: String, of task: String? = nil, parting: @escaping @Sendable (Parting) -> Void = { _ in }
+    _ form: Form, folder: String, of task: String? = nil, printer: LogPrinter? = nil,
+    parting: @escaping @Sendable (Parting) -> Void = { _ in }
   ) {
     self.form = form
     prefix = task.map { "\($0): " } ?? ""
     self.parting = parting
+    self.printer = printer ?? Self.printer(form, folder)
+  }
+
+  /// What prints a job's output in this form.
+  static func printer(_ form: Form, _ folder: String) -> LogPrinter {
     let sink: LogPrinter.Sink =
       switch form {
       case .text: .descriptors
       case .told, .events, .quiet: .nowhere
       case .json: .lines { file, bytes in Console.emit(Self.event(output: bytes, of: file)) }
       }
-    printer = LogPrinter(folder: folder, to: sink)
+    return LogPrinter(folder: folder, to: sink)
   }
 
   func tell(_ notice: Notice) {
@@ -89,6 +98,7 @@ final class Console: Voice {
     printer.finish(LogFiles.of(verdict.record)) { [self] in
       emitEnd(verdict, at: now)
       if verdict.outcome == nil { say(StillBilling.sentence(verdict.record, at: now)) }
+      annotate(verdict)
       speak { isHeard.fire() }
     }
     await isHeard.wait()
@@ -119,6 +129,9 @@ final class Console: Voice {
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
       emit(Self.event(state: record, now))
     case .text, .told:
+      if case .text = form, case .creating = record.state.phase {
+        speak { WorkflowCommands.ofThisProcess?.group("fcrun: a machine for \(record.name) (\(record.id))") }
+      }
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
       if let line = Narration.line(record, event, at: now) { say(line) }
     }
@@ -130,6 +143,9 @@ final class Console: Voice {
     }
     say("warning: \(text)")
   }
+
+  /// The line of a transfer that is over goes.
+  func clear() { speak { [self] in clearProgress() } }
 
   func say(_ text: String) {
     speak { [self] in
@@ -184,6 +200,13 @@ extension Console {
   }
 
   /// The last event: it says whose the exit code is.
+  /// For whoever looks at a run of a CI system and not at its log.
+  private func annotate(_ verdict: Verdict) {
+    guard case .text = form, verdict.exitCode != 0, let commands = WorkflowCommands.ofThisProcess else { return }
+    let what = verdict.outcome?.sentence ?? "the release is not proved, a machine may still be billing"
+    speak { commands.annotate("\(verdict.record.name): \(what) (exit code \(verdict.exitCode))") }
+  }
+
   private func emitEnd(_ verdict: Verdict, at now: Moment) {
     guard isJSON else { return }
     emit(
@@ -309,5 +332,24 @@ enum Narration {
 enum Time {
   static func text(_ moment: Moment) -> String {
     Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000).formatted(.iso8601)
+  }
+
+  /// `10m` ago, or a point in time.
+  /// - Throws: ``Failure`` 64 that names the option.
+  static func parse(_ text: String, option: String) throws -> Moment {
+    let now = LiveClock().now()
+    if let seconds = Durations.parse(text) { return Moment(milliseconds: now.milliseconds - Int64(seconds) * 1000) }
+    guard let date = Timestamp.date(iso8601: text) else {
+      throw Failure(
+        status: .usage, message: "\(option) is \"\(text)\": expected a duration or a time",
+        next: "\(option) 10m, or \(option) \(self.text(now))")
+    }
+    return Moment(milliseconds: Int64((date.timeIntervalSince1970 * 1000).rounded()))
+  }
+
+  /// With milliseconds.
+  static func preciseText(_ moment: Moment) -> String {
+    Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000)
+      .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
   }
 }

@@ -19,6 +19,8 @@ struct Drive: Sendable {
   var cancels = false
   /// Ends the process that drives the job, if there is one.
   var takesOver = false
+  /// Has printed a part of the job's output already.
+  var printer: LogPrinter?
   /// What the jobs of one process have in common; nil: it drives this one only.
   var company: Company?
 
@@ -41,7 +43,7 @@ struct Drive: Sendable {
     let known = try known(id)
     let console =
       company?.voice(known)
-      ?? Console(form, folder: installation.folder(of: id), parting: { signals.part(with: $0) })
+      ?? Console(form, folder: installation.folder(of: id), printer: printer, parting: { signals.part(with: $0) })
     // All that can be missing is asked for before an owner is ended: a job must not be left with nobody.
     let world = try await world(for: known, cloud, console, signals)
     if takesOver { try endOwner(of: id) }
@@ -264,8 +266,18 @@ extension SignalInbox {
     open()
   }
 
+  /// The same, after the question whether to stop or to leave the job to a process of its own, where it can be asked.
+  func open(leavingBehind record: JobRecord, in installation: Installation) {
+    if StopOrDetach.isPossible(for: record) {
+      let question = StopOrDetach(job: record.id, installation: installation)
+      consider { question.tells(of: $0) }
+    }
+    open(leavingBehind: record)
+  }
+
   func part(with parting: Parting) {
     leave(atFirst: parting.isAtFirst) { _ in
+      KeyPress.restore()
       if let text = parting.text { StandardStream.writeIfHeard("\nfcrun: \(text)\n", to: STDERR_FILENO) }
       _exit(parting.code)
     }

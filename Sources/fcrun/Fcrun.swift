@@ -8,11 +8,38 @@ struct Fcrun: AsyncParsableCommand {
     abstract: "Runs jobs on rented GPU machines, and gives the machines back.",
     version: Version.text,
     subcommands: [
-      SubmitCommand.self, PlanCommand.self, ValidateCommand.self, PsCommand.self, ShowCommand.self, LogsCommand.self,
-      AttachCommand.self, WaitCommand.self, CancelCommand.self, ResumeCommand.self, ReapCommand.self,
-      FetchCommand.self, ResultsCommand.self, SSHCommand.self, DoctorCommand.self, SimCommand.self, UICommand.self,
-      OfferingsCommand.self, VolumeOfferingsCommand.self, VolumesCommand.self, InstancesCommand.self,
-      KeysCommand.self, ModelsCommand.self,
+      SubmitCommand.self,
+      RunCommand.self,
+      PlanCommand.self,
+      ValidateCommand.self,
+      InitCommand.self,
+      SchemaCommand.self,
+      PsCommand.self,
+      ShowCommand.self,
+      LogsCommand.self,
+      TopCommand.self,
+      AttachCommand.self,
+      WaitCommand.self,
+      CancelCommand.self,
+      ResumeCommand.self,
+      ReapCommand.self,
+      FetchCommand.self,
+      ResultsCommand.self,
+      CopyCommand.self,
+      SSHCommand.self,
+      PortCommand.self,
+      DoctorCommand.self,
+      CompletionCommand.self,
+      ManualCommand.self,
+      ParseCommand.self,
+      SimCommand.self,
+      UICommand.self,
+      OfferingsCommand.self,
+      VolumeOfferingsCommand.self,
+      VolumesCommand.self,
+      InstancesCommand.self,
+      KeysCommand.self,
+      ModelsCommand.self,
     ]
   )
 
@@ -25,6 +52,7 @@ struct Fcrun: AsyncParsableCommand {
       } else {
         try command.run()
       }
+      WorkflowCommands.ofThisProcess?.goOn()
     } catch {
       Report.exit(error)
     }

@@ -21,6 +21,8 @@ final class LogPrinter: Sendable {
     case descriptors
     /// The same, from the start, and without noting it.
     case copies
+    /// As `copies`, and as it is on a terminal, too.
+    case rawCopies
     case nowhere
     case lines(@Sendable (_ file: LogFile, _ bytes: [UInt8]) -> Void)
   }
@@ -89,14 +91,17 @@ final class LogPrinter: Sendable {
     offsets.withLock { $0[file] = offset }
   }
 
+  private var isRaw: Bool { if case .rawCopies = sink { true } else { false } }
+
   private func show(_ bytes: [UInt8], of file: LogFile) {
     switch sink {
     case .nowhere: break
     case .lines(let show): show(file, bytes)
-    case .descriptors, .copies:
+    case .descriptors, .copies, .rawCopies:
       guard !closed.withLock({ $0.contains(file.stream) }) else { return }
+      WorkflowCommands.ofThisProcess?.stop()
       let descriptor = file.stream == .stdout ? STDOUT_FILENO : STDERR_FILENO
-      let visible = isatty(descriptor) == 1 ? TerminalText.harmless(bytes) : bytes
+      let visible = isRaw || isatty(descriptor) != 1 ? bytes : TerminalText.harmless(bytes)
       // A reader that went away, as `head` does: the job and its log files go on.
       if StandardStream.write(bytes: visible, to: descriptor) != 0 {
         _ = closed.withLock { $0.insert(file.stream) }

@@ -15,6 +15,9 @@ import ForwardCompute
 
 /// The answer of a command on stdout. Alone switches between a table and JSON.
 enum Output {
+  /// Of all that `--json` prints: docs/json.md says what may change within one.
+  static let version = 1
+
   /// A document, indented.
   static func json(_ value: JSONValue) throws {
     try print(value.text(pretty: true) + "\n")
@@ -136,6 +139,7 @@ enum StandardStream {
 
   /// Ends the process.
   static func leave(_ code: Int32) -> Never {
+    WorkflowCommands.ofThisProcess?.goOn()
     exit(code)
   }
 }
@@ -202,6 +206,13 @@ enum Terminal {
   /// https://no-color.org: any value but the empty one switches colour off.
   static var isColourful: Bool {
     isThere && Context.environment("NO_COLOR") == nil && Context.environment("TERM") != "dumb"
+  }
+
+  /// In lines.
+  static var height: Int {
+    var size = winsize()
+    guard isThere, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_row > 0 else { return 24 }
+    return Int(size.ws_row)
   }
 
   /// In characters; nil when stdout is no terminal or does not say.

@@ -66,7 +66,11 @@ enum Report {
   private static func end(_ problems: SpecProblems) -> Never {
     if wantsJSON {
       let list = problems.problems.map { JSONValue.string($0.description) }
-      write(JSONValue.object(of: [("problems", .array(list)), ("exit_code", .integer(64))]).text())
+      let error = JSONValue.object(of: [
+        ("message", .string(problems.problems.first?.description ?? "the job file is not valid")),
+        ("exit_code", .integer(64)),
+      ])
+      write(JSONValue.object(of: [("error", error), ("problems", .array(list))]).text())
     } else {
       for problem in problems.problems { write(Excerpt.escaped(problem.description)) }
     }
@@ -86,8 +90,19 @@ enum Report {
   /// ArgumentParser's own: usage (64), help and version (0).
   private static func endAsParsed(_ error: any Error) -> Never {
     let code = Fcrun.exitCode(for: error).rawValue
-    guard wantsJSON, code == ExitStatus.usage.rawValue else { Fcrun.exit(withError: error) }
+    guard code == ExitStatus.usage.rawValue else { Fcrun.exit(withError: error) }
+    if let failure = unknownCommand { end(failure) }
+    guard wantsJSON else { Fcrun.exit(withError: error) }
     end(Failure(status: .usage, message: Fcrun.message(for: error), next: "fcrun --help"))
+  }
+
+  /// ArgumentParser takes a verb that it does not know for an argument too many.
+  private static var unknownCommand: Failure? {
+    guard let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-") else { return nil }
+    let known = Fcrun.configuration.subcommands.map { $0._commandName } + ["help"]
+    guard !known.contains(word) else { return nil }
+    let hint = EditDistance.nearest(to: word, in: known).map { ", did you mean \($0)?" } ?? ""
+    return Failure(status: .usage, message: "there is no command \(word)\(hint)", next: "fcrun --help")
   }
 
   /// Before anything is parsed there may be an error to print already; what follows `--` is somebody else's.

@@ -19,33 +19,142 @@ import Store
   import Darwin
 #endif
 
-/// The spec and what the command line lays over it.
+/// The job file and what the command line lays over it.
 struct SpecOptions: ParsableArguments {
-  @Argument(help: "The job's spec, a JSON file.")
+  @Argument(help: "The job file, JSON or YAML.")
   var spec: String
 
-  @Option(
-    name: .customLong("env"), help: ArgumentHelp("Set a variable of the command's environment.", valueName: "K=V"))
-  var env: [String] = []
+  @OptionGroup var layers: LayerOptions
+  @OptionGroup var sweep: SweepOptions
 
-  @Option(
-    name: .customLong("set"),
-    help: ArgumentHelp("Set a field of the spec, as in resources.num_gpus=8.", valueName: "path=value"))
-  var set: [String] = []
+  /// Everything that can be known without network; all errors at once.
+  /// - Throws: ``SpecProblems``, or ``Failure`` when a file cannot be read.
+  func work() throws -> (work: PlannedWork, source: SpecSource) {
+    let source = try SpecSource.read(spec)
+    return (try source.work(try layers.layers(), sweep: try sweep.source()), source)
+  }
+}
 
+/// What makes many jobs of one spec.
+struct SweepOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Run the spec once for each index: 0-15, 0-10:2 or 1,3,7; %N for how many at once.", valueName: "indices"))
+      "Run the job once for each index: 0-15, 0-10:2 or 1,3,7; %N for how many at once.", valueName: "indices"))
   var array: String?
 
   @Option(
     help: ArgumentHelp(
-      "Run the spec once for each line of a table: names in the first line, tabs between values.", valueName: "file.tsv"
-    ))
+      "Run the job once for each line of a table: names in the first line, tabs between values.",
+      valueName: "file.tsv"))
   var tasks: String?
 
   func validate() throws {
     guard array == nil || tasks == nil else { throw ValidationError("--array is given beside --tasks; expected one") }
+  }
+
+  /// - Throws: ``Failure`` when the table cannot be read.
+  func source() throws -> SweepSource? {
+    if let array { return .array(array) }
+    return try tasks.map { .table(bytes: try LocalText.read($0, what: "a table of tasks"), file: $0) }
+  }
+}
+
+/// What the command line lays over a job.
+struct LayerOptions: ParsableArguments {
+  @Option(
+    name: .customLong("env"),
+    help: ArgumentHelp(
+      "Set a variable of the command's environment; K alone takes the value from the local one.", valueName: "K=V"))
+  var env: [String] = []
+
+  @Option(
+    name: .customLong("env-file"),
+    help: ArgumentHelp("Set the variables of a file of NAME=VALUE lines.", valueName: "FILE"))
+  var envFile: [String] = []
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("Set a field of the job file, as in resources.num_gpus=8.", valueName: "path=value"))
+  var set: [String] = []
+
+  @Option(
+    help: ArgumentHelp("Fill in what the job leaves out from this profile of the config file.", valueName: "NAME"))
+  var profile: String?
+
+  /// - Throws: ``SpecProblems``, or ``Failure`` when a file cannot be read.
+  func layers() throws -> SpecLayers {
+    let options = try env.enumerated().map { number, text in
+      let (name, value) = try Self.pair(text, expected: "K=V, or K to take it from the local environment")
+      return SpecLayers.Variable(name: name, value: value, option: number + 1)
+    }
+    return SpecLayers(
+      defaults: try Configuration.layers(profile: profile), set: try set.map(Self.assignment),
+      envs: try fromFiles() + options)
+  }
+
+  private func fromFiles() throws -> [SpecLayers.Variable] {
+    try envFile.flatMap { shown in
+      let bytes = try LocalText.read(shown, what: "a file of NAME=VALUE lines")
+      return try EnvFile.parse(bytes: bytes, file: shown).get()
+    }
+  }
+
+  private static func assignment(_ text: String) throws -> (path: String, value: String) {
+    let expected = "path=value, as in resources.num_gpus=8"
+    let (path, value) = try pair(text, expected: expected)
+    guard let value else { throw ValidationError("--set \(text): expected \(expected)") }
+    return (path, value)
+  }
+
+  private static func pair(_ text: String, expected: String) throws -> (name: String, value: String?) {
+    guard let equals = text.firstIndex(of: "=") else {
+      guard !text.isEmpty else { throw ValidationError("an empty value; expected \(expected)") }
+      return (text, nil)
+    }
+    guard equals != text.startIndex else { throw ValidationError("\(text): expected \(expected)") }
+    return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+  }
+}
+
+/// The user's config file: `FCRUN_CONFIG`, or `fcrun/config.json` in the folder for such files (XDG base directories).
+enum Configuration {
+  /// - Throws: ``SpecProblems`` when it is wrong or has no such profile; ``Failure`` when a named one cannot be read.
+  static func layers(profile: String?) throws -> [SpecNode] {
+    guard let path = try path() else {
+      return try ConfigFile.empty.layers(profile: profile, shown: standard ?? "the config file").get()
+    }
+    let bytes = try LocalText.read(path, what: "a config file in FCRUN_CONFIG")
+    let secrets = [Context.environment("FORWARD_COMPUTE_API_KEY")].compactMap { $0 }
+    return try ConfigFile.read(SpecNode.parse(bytes: bytes, file: path), secrets: secrets).get()
+      .layers(profile: profile, shown: path).get()
+  }
+
+  /// nil where there is none; one that `FCRUN_CONFIG` names has to be there.
+  private static func path() throws -> String? {
+    if let named = Context.environment("FCRUN_CONFIG") { return named }
+    return standard.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
+  }
+
+  private static var standard: String? {
+    if let folder = Context.environment("XDG_CONFIG_HOME") { return folder + "/fcrun/config.json" }
+    return Context.environment("HOME").map { $0 + "/.config/fcrun/config.json" }
+  }
+}
+
+/// What a person wrote and named on the command line.
+enum LocalText {
+  /// - Throws: ``Failure`` 64 when `path` cannot be read.
+  static func read(_ shown: String, what: String) throws -> [UInt8] {
+    guard let bytes = FileManager.default.contents(atPath: absolute(shown)) else {
+      throw Failure(
+        status: .usage, message: "\(shown): cannot be read: \(obstacle(to: absolute(shown)))",
+        next: "give the path of \(what)")
+    }
+    return Array(bytes)
+  }
+
+  static func absolute(_ path: String) -> String {
+    path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
   }
 
   private static func obstacle(to path: String) -> String {
@@ -54,14 +163,30 @@ struct SpecOptions: ParsableArguments {
     close(descriptor)
     return "it is a folder"
   }
+}
+
+/// A spec before it is judged, and where its paths start.
+struct SpecSource {
+  /// As the user named it.
+  var shown: String
+  /// Absolute; its folder is where relative paths start.
+  var path: String
+  var parsed: SpecNode.Parsed
+  /// As it is kept beside the job's logs.
+  var bytes: [UInt8]
+
+  /// - Throws: ``Failure`` 64 when the file cannot be read.
+  static func read(_ shown: String) throws -> SpecSource {
+    let bytes = try LocalText.read(shown, what: "a job file")
+    return SpecSource(
+      shown: shown, path: LocalText.absolute(shown), parsed: SpecNode.parse(bytes: bytes, file: shown), bytes: bytes)
+  }
 
   /// Everything that can be known without network; all errors at once.
-  /// - Throws: ``SpecProblems``, or ``Failure`` when a file cannot be read.
-  func work() throws -> PlannedWork {
-    let (path, bytes) = try Self.read(spec, "give the path of a job's spec")
+  /// - Throws: ``SpecProblems``
+  func work(_ layers: SpecLayers, sweep: SweepSource?) throws -> PlannedWork {
     let work = try PlannedWork.make(
-      bytes: bytes, shown: spec, file: path, set: try set.map(Self.pair), env: try env.map(Self.pair),
-      sweep: try sweepSource(), environment: Context.environmentEvenEmpty
+      parsed, layers, file: path, sweep: sweep, environment: Context.environmentEvenEmpty
     ).get()
     switch work {
     case .job(let plan): try plan.requireSources()
@@ -69,33 +194,13 @@ struct SpecOptions: ParsableArguments {
     }
     return work
   }
-
-  private func sweepSource() throws -> SweepSource? {
-    if let array { return .array(array) }
-    return try tasks.map { .table(bytes: try Self.read($0, "give the path of a table").bytes, file: $0) }
-  }
-
-  private static func read(_ file: String, _ next: String) throws -> (path: String, bytes: [UInt8]) {
-    let path = file.hasPrefix("/") ? file : FileManager.default.currentDirectoryPath + "/" + file
-    guard let bytes = FileManager.default.contents(atPath: path) else {
-      throw Failure(status: .usage, message: "\(file): cannot be read: \(obstacle(to: path))", next: next)
-    }
-    return (path, Array(bytes))
-  }
-
-  private static func pair(_ text: String) throws -> (String, String) {
-    guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
-      throw ValidationError("\(text): expected NAME=VALUE")
-    }
-    return (String(text[..<equals]), String(text[text.index(after: equals)...]))
-  }
 }
 
 extension JobPlan {
   /// Every source exists and can be sent; nothing is spent before that is known.
   fileprivate func requireSources() throws {
     let problems = files.filter { !FileManager.default.fileExists(atPath: $0.source) }
-      .map { $0.problem("\($0.source) does not exist; expected a file or folder beside the spec") }
+      .map { $0.problem("\($0.source) does not exist; expected a file or folder of that name") }
     if !problems.isEmpty { throw SpecProblems(problems) }
   }
 }
@@ -214,10 +319,10 @@ extension PlannedWork {
   var sweep: SweepPlan? { if case .sweep(let sweep) = self { sweep } else { nil } }
 
   /// What would be sent to each machine, checked as far as it can be without one.
-  func scan() throws -> UploadTree {
+  func scan(shown: String) throws -> UploadTree {
     switch self {
-    case .job(let plan): try plan.scan()
-    case .sweep(let sweep): try sweep.scan()
+    case .job(let plan): try plan.scan(shown: shown)
+    case .sweep(let sweep): try sweep.scan(shown: shown)
     }
   }
 }

@@ -15,6 +15,7 @@ import Synchronization
 /// What all tasks of a sweep wrote, each line with its task before it.
 struct SweepLogs: Sendable {
   let installation: Installation
+  let selection: LogSelection
 
   func print(_ sweep: SweepRecord, follow: Bool, lines: Int?) async throws {
     let tasks = try installation.store.tasks(of: sweep.id)
@@ -29,33 +30,33 @@ struct SweepLogs: Sendable {
   }
 
   private func print(_ task: JobRecord, _ lines: Int?) async {
-    let writer = LineWriter(prefix: task.name)
+    let writer = TaskLines(prefix: task.name)
     let printer = printer(task, lines, writer)
-    await printer.finish(LogFiles.of(task))
+    await printer.finish(selection.files(of: task))
     writer.end()
   }
 
   private func follow(_ task: JobRecord, _ lines: Int?) async throws {
-    let writer = LineWriter(prefix: task.name)
+    let writer = TaskLines(prefix: task.name)
     let printer = printer(task, lines, writer)
     if task.isOver {
-      await printer.finish(LogFiles.of(task))
+      await printer.finish(selection.files(of: task))
     } else {
-      _ = try await Watch(installation: installation, printer: printer).untilOver(task.id)
+      _ = try await Watch(installation: installation, printer: printer, selection: selection).untilOver(task.id)
     }
     writer.end()
   }
 
-  private func printer(_ task: JobRecord, _ lines: Int?, _ writer: LineWriter) -> LogPrinter {
+  private func printer(_ task: JobRecord, _ lines: Int?, _ writer: TaskLines) -> LogPrinter {
     let printer = LogPrinter(
       folder: installation.folder(of: task.id), to: .lines { file, bytes in writer.write(bytes, of: file) })
-    if let lines { printer.skip(toLast: lines, of: LogFiles.of(task)) }
+    if let lines { printer.skip(toLast: lines, of: selection.files(of: task)) }
     return printer
   }
 }
 
 /// Whole lines with a prefix: what begins a line waits for its end.
-private final class LineWriter: Sendable {
+private final class TaskLines: Sendable {
   private let prefix: [UInt8]
   private let begun = Mutex<[LogPrinter.LogFile: [UInt8]]>([:])
 

@@ -41,8 +41,8 @@ struct SweepSubmission {
 
 extension Installation {
   /// Makes a sweep and all of its jobs durable at once.
-  func keep(_ submission: SweepSubmission, spec: String) throws {
-    for job in submission.jobs { try makeFolder(of: job.id, spec: spec) }
+  func keep(_ submission: SweepSubmission, _ source: SpecSource) throws {
+    for job in submission.jobs { try makeFolder(of: job.id, source) }
     do { try store.insert(submission.sweep, submission.jobs) } catch {
       throw Failure(status: .failed, message: "\(error)", next: "nothing was created")
     }
@@ -52,12 +52,12 @@ extension Installation {
 extension SweepPlan {
   /// What would be sent for the first task; all are checked.
   /// - Throws: ``Failure`` 64 for a source that cannot be sent.
-  func scan() throws -> UploadTree {
-    let tree = try tasks[0].scan()
+  func scan(shown: String) throws -> UploadTree {
+    let tree = try tasks[0].scan(shown: shown)
     var seen = [tasks[0].files]
     for task in tasks where !seen.contains(task.files) {
       seen.append(task.files)
-      _ = try task.scan()
+      _ = try task.scan(shown: shown)
     }
     return tree
   }

@@ -12,7 +12,9 @@ import Store
 /// Looks on while another process drives a job: reads the store and the log files, changes nothing.
 struct Watch: Sendable {
   let installation: Installation
-  let printer: LogPrinter?
+  let printer: (any LogReader)?
+  /// Which files the printer is told of.
+  var selection = LogSelection()
 
   private static let looksWithoutDriver = 4
 
@@ -58,13 +60,12 @@ struct Watch: Sendable {
 
   private func last(_ record: JobRecord) async throws -> JobRecord {
     let final = try installation.store.job(record.id)
-    await printer?.finish(LogFiles.of(final))
+    await printer?.finish(selection.files(of: final))
     return final
   }
 
   private func grew(_ record: JobRecord) {
-    guard let printer else { return }
-    for file in LogFiles.of(record) { printer.grew(file) }
+    printer?.grew(selection.files(of: record))
   }
 }
 

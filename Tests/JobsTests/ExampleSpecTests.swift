@@ -13,7 +13,7 @@ import Testing
 
   static let examples =
     ["hello", "train", "volumes", "secrets", "failing"].map { "jobs/\($0).json" }
-    + ["training", "batch"].map { "templates/\($0)/job.json" }
+    + ["training", "torchrun", "lora", "batch", "notebook", "ci-smoke"].map { "templates/\($0)/job.yaml" }
 
   private func plan(_ example: String) throws -> JobPlan {
     let path = Self.root + "/" + example
@@ -35,7 +35,7 @@ import Testing
     let templates = try FileManager.default.contentsOfDirectory(atPath: Self.root + "/templates").filter {
       $0 != "README.md"
     }
-    #expect(Set(jobs.map { "jobs/" + $0 } + templates.map { "templates/\($0)/job.json" }) == Set(Self.examples))
+    #expect(Set(jobs.map { "jobs/" + $0 } + templates.map { "templates/\($0)/job.yaml" }) == Set(Self.examples))
   }
 
   @Test func theFailingJobFailsAndTheSecretIsOnlyAName() throws {

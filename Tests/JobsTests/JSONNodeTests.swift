@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct JSONNodeTests {
-  private func parse(_ text: String) -> JSONNode.Parsed { JSONNode.parse(text, file: "a.json") }
+  private func parse(_ text: String) -> SpecNode.Parsed { JSONNode.parse(text, file: "a.json") }
 
   private func problems(_ text: String) -> [String] { parse(text).problems.map(\.description) }
 

@@ -45,7 +45,7 @@ import Testing
   @Test func problemsOfDecodingAndOfPlanningComeTogether() {
     let text = with("\"nodes\": 0, \"envs\": {\"A\": null}, \"engine\": \"ray\"")
     let planned = JobPlan.make(
-      bytes: Array(text.utf8), shown: "job.json", file: "/a/job.json", set: [("retry.attempts", "0")], env: []
+      JSONNode.parse(text, file: "job.json"), SpecLayers(set: [("retry.attempts", "0")]), file: "/a/job.json"
     ) { _ in nil }
     guard case .failure(let wrong) = planned else { return #expect(Bool(false)) }
     #expect(wrong.problems.map(\.path) == ["nodes", "envs.A", "engine", "retry.attempts"])
@@ -54,7 +54,7 @@ import Testing
   @Test func decodingAndPlanningAtOnceGivesTheSamePlan() throws {
     let text = with("\"nodes\": 2")
     let planned = JobPlan.make(
-      bytes: Array(text.utf8), shown: "job.json", file: "/home/ada/lab/job.json", set: [("nodes", "3")], env: []
+      JSONNode.parse(text, file: "job.json"), SpecLayers(set: [("nodes", "3")]), file: "/home/ada/lab/job.json"
     ) { _ in nil }
     #expect(try planned.get() == plan(with("\"nodes\": 3")))
   }

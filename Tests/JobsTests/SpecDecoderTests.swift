@@ -99,7 +99,8 @@ import Testing
 
   @Test func aFieldFarFromAllNamesListsThem() {
     let message = problems(with: "\"xylophone\": 1")[0]
-    #expect(message.hasPrefix("job.json:2:1: xylophone: unknown field; expected one of name, resources, nodes"))
+    #expect(
+      message.hasPrefix("job.json:2:1: xylophone: unknown field; expected one of command, resources, name, nodes"))
     #expect(
       problems(with: "\"retry\": {\"xylophone\": 1}") == [
         "job.json:2:11: retry.xylophone: unknown field; expected one of on, attempts"
@@ -456,7 +457,7 @@ import Testing
     ("\" \\n\\t\"", "1:13: command: is empty; expected a shell script, or a list of a program and its arguments"),
     ("[]", "1:13: command: is empty; expected a program and its arguments"),
     ("[\"\", \"a\"]", "1:14: command[0]: is empty; expected a program and its arguments"),
-    ("[\"a\", 1]", "1:19: command[1]: is the number 1; expected a string"),
+    ("[\"a\", 1]", "1:19: command[1]: is the number 1; expected it in quotes: \"1\""),
     ("[\"a\", \"b\\u0000\"]", "1:19: command[1]: holds a NUL character; expected text without NUL"),
     ("7", "1:13: command: is the number 7; expected a shell script, or a list of a program and its arguments"),
     ("{\"a\": 1}", "1:13: command: is an object; expected a shell script, or a list of a program and its arguments"),

@@ -11,7 +11,9 @@ import Testing
     """
 
   private func decoded(set: [(String, String)] = [], env: [(String, String)] = []) -> Result<JobSpec, SpecProblems> {
-    SpecDecoder.decode(bytes: Array(text.utf8), file: "job.json", set: set, env: env)
+    let envs = env.enumerated().map { SpecLayers.Variable(name: $1.0, value: $1.1, option: $0 + 1) }
+    return SpecDecoder.decode(
+      bytes: Array(text.utf8), file: "job.json", SpecLayers(set: set.map { ($0.0, $0.1) }, envs: envs))
   }
 
   private func problems(set: [(String, String)] = [], env: [(String, String)] = []) -> [String] {
@@ -90,13 +92,13 @@ import Testing
 
   @Test func problemsOfTheFileComeFirst() {
     let wrong = SpecDecoder.decode(
-      bytes: Array("\(opening),\n\n\"nods\": 1}".utf8), file: "job.json", set: [("nodes", "0")], env: [])
+      bytes: Array("\(opening),\n\n\"nods\": 1}".utf8), file: "job.json", SpecLayers(set: [("nodes", "0")]))
     guard case .failure(let problems) = wrong else { return #expect(Bool(false)) }
     #expect(problems.problems.map(\.file) == ["job.json", "--set"])
   }
 
   @Test func aBrokenFileIsReportedWithoutTheOptions() {
-    let wrong = SpecDecoder.decode(bytes: Array("{".utf8), file: "job.json", set: [("nodes", "0")], env: [])
+    let wrong = SpecDecoder.decode(bytes: Array("{".utf8), file: "job.json", SpecLayers(set: [("nodes", "0")]))
     guard case .failure(let problems) = wrong else { return #expect(Bool(false)) }
     #expect(problems.problems.map(\.file) == ["job.json"])
   }

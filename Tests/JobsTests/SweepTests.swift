@@ -14,9 +14,8 @@ import Testing
   ) -> Result<PlannedWork, SpecProblems> {
     let text =
       "{\"resources\": {\"max_hourly_price\": \"3\"}, \"command\": \(command)\(member.isEmpty ? "" : ",\n" + member)}"
-    return PlannedWork.make(
-      bytes: Array(text.utf8), shown: "job.json", file: "/home/ada/lab/job.json", set: [], env: [], sweep: sweep
-    ) { _ in nil }
+    let parsed = SpecNode.parse(bytes: Array(text.utf8), file: "job.json")
+    return PlannedWork.make(parsed, file: "/home/ada/lab/job.json", sweep: sweep) { _ in nil }
   }
 
   private func sweep(

@@ -128,6 +128,94 @@ struct MaskTests {
   }
 }
 
+@Suite("Secrets in other forms")
+struct SecretFormTests {
+  static let secrets = ["hunter2-hunter2", "p@ss w/rd+%&=é", "0123456789abcdef0123456789abcdef0123456789", "a\"b\\c d"]
+
+  private func masked(_ text: String, _ secrets: [String]) -> String {
+    var masker = Masker(secrets)
+    // Byte by byte: the worst way to be cut.
+    let out = Array(text.utf8).flatMap { masker.mask([$0]) }
+    return String(decoding: out + masker.flush(), as: UTF8.self)
+  }
+
+  @Test(.faults(120), arguments: secrets, 0..<4)
+  func hidesBase64WhateverStandsBesideIt(_ secret: String, _ before: Int) {
+    for after in 0..<4 {
+      let whole =
+        Array(repeating: UInt8(ascii: "u"), count: before) + Array(secret.utf8)
+        + Array(repeating: UInt8(ascii: ":"), count: after)
+      let text = Data(whole).base64EncodedString()
+      for form in [text, text.replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")] {
+        let shown = masked("token \(form)\n", [secret])
+        #expect(shown.utf8.count == form.utf8.count + 7, "lengths stay")
+        // What is left must not tell more than the bits it shares with what stands beside the secret.
+        let left = shown.dropFirst(6).filter { $0 != "*" && $0 != "=" && $0 != "\n" }
+        #expect(left.count <= (before * 8 + 5) / 6 + (after * 8 + 5) / 6 + 1, "\(shown) of \(form)")
+        #expect(shown.contains(String(repeating: "*", count: secret.utf8.count)), "\(shown)")
+      }
+    }
+  }
+
+  @Test(.faults(120)) func hidesBase64ThatIsBrokenIntoLines() {
+    let secret = (0..<40).map { "key\($0 * 7919)" }.joined(separator: "-")
+    let text = Data(secret.utf8).base64EncodedString(options: [.lineLength76Characters, .endLineWithLineFeed])
+    let left = masked(text, [secret]).filter { $0 != "*" && $0 != "\n" && $0 != "=" }
+    #expect(left.isEmpty, "\(left)")
+  }
+
+  @Test(.faults(120), arguments: secrets) func hidesWhatIsURLEncodedOrHexadecimal(_ secret: String) {
+    let hexadecimal = secret.utf8.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    var forms = [hexadecimal, hexadecimal.uppercased()]
+    for kept in [CharacterSet.alphanumerics, .urlQueryAllowed, .urlPathAllowed] {
+      var kept = kept
+      // What RFC 3986 reserves has to be escaped in a value.
+      kept.formIntersection(CharacterSet(charactersIn: UnicodeScalar(0)..<UnicodeScalar(128)))
+      kept.subtract(CharacterSet(charactersIn: ":#[]@!$&'()*+,;=?"))
+      kept.formUnion(CharacterSet(charactersIn: "-._~"))
+      forms.append(secret.addingPercentEncoding(withAllowedCharacters: kept) ?? "")
+    }
+    forms.append(forms[2].replacing("%20", with: "+"))
+    for form in forms {
+      #expect(masked("?q=\(form)&x", [secret]) == "?q=\(String(repeating: "*", count: form.utf8.count))&x", "\(form)")
+    }
+  }
+
+  @Test(.faults(120)) func hidesAJSONStringAndTheLinesOfAKey() {
+    #expect(masked(#"{"a": "a\"b\\c d"}"#, [Self.secrets[3]]) == #"{"a": "*********"}"#)
+    #expect(masked("  line one of it\n  second line\n", ["line one of it\nsecond line\n"]).contains("line") == false)
+  }
+
+  @Test func leavesAloneWhatOnlyLooksAlike() {
+    let text = "aHVudGVy is the beginning of nothing; huntsman, hunter-gatherer\n"
+    #expect(masked(text, ["hunter2-hunter2"]) == text)
+    #expect(masked("a b c YQ== Yg 61 %61\n", ["a"]) == "* b c YQ== Yg 61 %61\n", "short forms are everywhere")
+  }
+}
+
+@Suite("When bytes came in")
+struct ArrivalTests {
+  @Test func aByteCameInAtTheLastMarkBeforeIt() {
+    var arrivals = Arrivals()
+    let file =
+      Arrivals.line(at: 1000, offset: 0) + Arrivals.line(at: 1100, offset: 10) + Arrivals.line(at: 1300, offset: 40)
+    for byte in file.utf8 { arrivals.read([byte]) }
+    #expect([0, 9, 10, 39, 40, 99].map { arrivals.time(at: $0) } == [1000, 1000, 1100, 1100, 1300, 1300])
+    #expect([0, 1000, 1001, 1300, 1301].map { arrivals.offset(since: $0) } == [0, 0, 10, 40, nil])
+  }
+
+  @Test func whatAKillOrAFullDiskLeftBehindIsPassedOver() {
+    var arrivals = Arrivals()
+    arrivals.read(Array("1000 0\n11\n\n1200 2\0\nx y\n1250 20 7\n1300 30\n1310 30\n1400 5\n1500".utf8))
+    #expect([0, 29, 30, 99].map { arrivals.time(at: $0) } == [1000, 1000, 1310, 1310])
+    #expect(Arrivals().time(at: 0) == nil && Arrivals().isEmpty)
+  }
+
+  @Test func itsFileLiesBesideTheLog() {
+    #expect(Arrivals.path(of: "/j/node-0/stdout.log") == "/j/node-0/stdout.times")
+  }
+}
+
 @Suite("Ignore rules")
 struct IgnoreTests {
   static let table: [(String, String, Bool)] = [

@@ -130,7 +130,7 @@ final class WorkerProcess {
 extension WorkerEvent {
   var isFinal: Bool {
     switch kind {
-    case .progress, .log: false
+    case .progress, .log, .refused: false
     case .connected, .executed, .transferred, .status, .failed: true
     }
   }

@@ -385,7 +385,7 @@ private struct TinyHosts: Hosts {
       cloud.end(stop.control, on: id)
       return .status(.exited(end))
     case .upload, .collect: return .transferred(Transferred(files: 0, bytes: 0))
-    case .connect, .exec, .status, .cancel: return .failed(Self.broken)
+    case .connect, .exec, .status, .forward, .cancel: return .failed(Self.broken)
     }
   }
 

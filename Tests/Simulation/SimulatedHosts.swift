@@ -102,7 +102,7 @@ struct SimulatedHosts: Hosts {
     case .upload(let upload): host.uploaded.insert(upload.control)
     case .launch(let launch): start(launch, at: place, on: host, machine)
     case .stop(let stop): end(stop.control, at: place, on: host, machine)
-    case .connect, .exec, .status, .follow, .collect, .cancel: break
+    case .connect, .exec, .status, .follow, .collect, .forward, .cancel: break
     }
   }
 
@@ -135,7 +135,7 @@ struct SimulatedHosts: Hosts {
   private func length(of verb: Request.Verb) -> Duration {
     switch verb {
     case .upload, .collect: .milliseconds(kernel.between(50, 20_000))
-    case .connect, .exec, .launch, .status, .follow, .stop, .cancel: .milliseconds(kernel.between(5, 100))
+    case .connect, .exec, .launch, .status, .follow, .stop, .forward, .cancel: .milliseconds(kernel.between(5, 100))
     }
   }
 
@@ -151,7 +151,7 @@ struct SimulatedHosts: Hosts {
     case .status(let request): .status(status(request.control, on: host, link))
     case .stop(let stop): .status(status(stop.control, on: host, link))
     case .follow(let follow): await self.follow(follow.control, at: place, on: host, link)
-    case .connect, .exec, .cancel: .failed(Failure(kind: .badRequest, message: "not simulated"))
+    case .connect, .exec, .forward, .cancel: .failed(Failure(kind: .badRequest, message: "not simulated"))
     }
   }
 
@@ -265,7 +265,7 @@ extension Request.Verb {
       case .follow(let follow): follow.control
       case .stop(let stop): stop.control
       case .collect(let collect): collect.control
-      case .connect, .exec, .cancel: nil
+      case .connect, .exec, .forward, .cancel: nil
       }
     return control.flatMap { $0.split(separator: "/").last?.dropFirst() }.flatMap { Int($0) } ?? 0
   }

@@ -480,8 +480,7 @@ package struct NumberedFault: Sendable {
       "A terminal gets none but colours; files keep the bytes."),
     NumberedFault(
       123, "workflow commands of a CI system in the logs",
-      "The job's output cannot speak to the CI system.",
-      outOfScope: "fcrun has no mode for CI systems yet; what a job writes reaches the log of the CI system as it is."),
+      "The runner is told to obey nothing while the job's output is printed."),
     NumberedFault(
       124, "the API answers with ids that are paths",
       "Ids are checked before they are part of a URL."),

@@ -102,7 +102,7 @@ struct LocalCloudTests {
   }
 }
 
-/// Each spec of `jobs/` and each folder of `templates/`, run as its README says.
+/// Each spec of `jobs/`, run as its README says.
 @Suite(.enabled(if: Binaries.canBoot, "no sshd"))
 struct ShippedSpecTests {
   /// How a spec of `jobs/` ends.
@@ -143,45 +143,5 @@ struct ShippedSpecTests {
   @Test("jobs/ has what the issue asks for")
   func jobsAreThere() {
     #expect(Set(Self.specs) == Set(Self.ends.keys))
-  }
-
-  @Test("templates/training validates, plans and brings its checkpoints back")
-  func training() async throws {
-    try await Bench.run { bench in
-      try copy("templates/training", to: bench)
-      #expect(try await bench.fcrun("validate", "job.json").code == 0)
-      let plan = try await bench.fcrun("plan", "job.json")
-      #expect(plan.code == 0 && plan.out.contains("H100"), "\(plan.err)")
-      let ended = try await bench.fcrun("submit", "job.json", "--env", "EPOCHS=2")
-      #expect(ended.code == 0, "\(ended.err)")
-      #expect(ended.out.contains("epoch 2\n") && !ended.out.contains("epoch 3\n"))
-      #expect(bench.text("checkpoints/epoch-2/state.txt") == "epoch=2\n")
-      #expect(try bench.cloud.ledger().live == 0)
-    }
-  }
-
-  @Test("templates/batch turns each input into an output")
-  func batch() async throws {
-    try await Bench.run { bench in
-      try copy("templates/batch", to: bench)
-      #expect(try await bench.fcrun("validate", "job.json").code == 0)
-      let ended = try await bench.fcrun("submit", "job.json")
-      #expect(ended.code == 0, "\(ended.err)")
-      #expect(ended.out == "done: first.txt\ndone: second.txt\n")
-      for name in ["first.txt", "second.txt"] { #expect(bench.read("outputs/" + name)?.isEmpty == false) }
-      #expect(try bench.cloud.ledger().live == 0)
-    }
-  }
-
-  @Test("A batch whose input fails is 1, and the outputs of the others come back")
-  func failingBatch() async throws {
-    try await Bench.run { bench in
-      try copy("templates/batch", to: bench)
-      try FileManager.default.createDirectory(
-        atPath: bench.work + "/inputs/a-folder", withIntermediateDirectories: true)
-      let ended = try await bench.fcrun("submit", "job.json")
-      #expect(ended.code == 1, "\(ended.err)")
-      #expect(bench.read("outputs/second.txt")?.isEmpty == false)
-    }
   }
 }

@@ -7,17 +7,18 @@ import Testing
   @Test("The systemd units are ones that systemd takes", .faults(111))
   func units() async throws {
     let units = try Page.reaper.blocks("ini")
-    try #require(units.count == 2)
-    let (service, timer) = (units[0], units[1])
+    try #require(units.count == 3)
+    let (service, timer, resume) = (units[0], units[1], units[2])
     #expect(service.contains("[Service]\nType=oneshot\n") && timer.contains("[Timer]\nOnCalendar="))
     try await Bench.offline { bench in
       let local = service.replacing("%h/.local/bin/fcrun", with: Binaries.fcrun)
       try bench.write("fcrun-reap.service", local)
       try bench.write("fcrun-reap.timer", timer)
+      try bench.write("fcrun-resume.service", resume.replacing("%h/.local/bin/fcrun", with: Binaries.fcrun))
       let there = try await bench.shell("command -v systemd-analyze")
       guard there.code == 0 else { return }
       let verified = try await bench.shell(
-        "systemd-analyze verify --man=no ./fcrun-reap.service ./fcrun-reap.timer 2>&1")
+        "systemd-analyze verify --man=no ./fcrun-reap.service ./fcrun-reap.timer ./fcrun-resume.service 2>&1")
       #expect(verified.code == 0 && verified.out.isEmpty, "\(verified.out)")
       let calendar = try await bench.shell("systemd-analyze calendar '*:0/15'")
       #expect(calendar.code == 0, "\(calendar.err)")

@@ -21,6 +21,7 @@ package final class SignalInbox: Sendable {
     var leave: (@Sendable (Signal) -> Never)?
     var leavesAtFirst = false
     var branches: [Branch] = []
+    var consider: (@Sendable (Signal) -> Bool)?
   }
 
   private struct Branch { weak var inbox: SignalInbox? }
@@ -40,6 +41,11 @@ package final class SignalInbox: Sendable {
   /// - Parameter atFirst: the first signal does it, too: there is no work left that it could end.
   package func leave(atFirst: Bool = false, by leave: @escaping @Sendable (Signal) -> Never) {
     box.withLock { ($0.value.leave, $0.value.leavesAtFirst) = (leave, atFirst) }
+  }
+
+  /// Asked about the first signal, on a thread of its own: where the answer is false nobody is told of it.
+  package func consider(by consider: @escaping @Sendable (Signal) -> Bool) {
+    box.withLock { $0.value.consider = consider }
   }
 
   /// Takes over SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE.
@@ -108,14 +114,29 @@ package final class SignalInbox: Sendable {
     if let age, age < Self.echo { return }
     let (leave, leavesAtFirst) = box.withLock { ($0.value.leave, $0.value.leavesAtFirst) }
     if let leave, age != nil || leavesAtFirst { leave(signal) }
-    heard(signal)
-    for branch in box.withLock({ $0.value.branches }) { branch.inbox?.heard(signal) }
-  }
-
-  private func heard(_ signal: Signal) {
-    let waiter = box.withLock { box in
+    let consider = box.withLock { box in
       box.value.first = box.value.first ?? signal
       box.value.firstAt = box.value.firstAt ?? .now
+      defer { box.value.consider = nil }
+      return box.value.consider
+    }
+    guard let consider else { return deliver(signal) }
+    // The handler of a second signal must not wait for the answer.
+    DispatchQueue(label: "first signal").async { [self] in if consider(signal) { deliver(signal) } }
+  }
+
+  /// As a branch.
+  private func heard(_ signal: Signal) {
+    box.withLock { box in
+      box.value.first = box.value.first ?? signal
+      box.value.firstAt = box.value.firstAt ?? .now
+    }
+    deliver(signal)
+  }
+
+  private func deliver(_ signal: Signal) {
+    for branch in box.withLock({ $0.value.branches }) { branch.inbox?.heard(signal) }
+    let waiter = box.withLock { box in
       if box.value.waiter == nil { box.value.pending = signal }
       defer { box.value.waiter = nil }
       return box.value.waiter

@@ -18,6 +18,8 @@ package struct Spawn: Sendable {
   package var stdin = Standard.null
   package var stdout = Standard.null
   package var stderr = Standard.null
+  /// What the child gets as its descriptors 3, 4, …; each above those numbers here.
+  package var passed: [Int32] = []
   /// A session of its own: survives the terminal and the process group of this one.
   package var isDetached = false
 
@@ -53,6 +55,7 @@ package struct Spawn: Sendable {
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     for (number, standard) in [stdin, stdout, stderr].enumerated() { add(standard, as: Int32(number), &actions) }
+    for (number, descriptor) in passed.enumerated() { add(.descriptor(descriptor), as: Int32(3 + number), &actions) }
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
     setSignals(&attributes)

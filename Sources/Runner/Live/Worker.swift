@@ -17,7 +17,7 @@ import Synchronization
 
 /// One `fcrun-ssh` process: requests out, events in, a line of JSON each.
 ///
-/// It gets no environment and no descriptor of ours but three, and dies with us by the end of its stdin. It is killed
+/// It gets no environment, no descriptor of ours but three and the listeners of a tunnel, and dies with us by the end of its stdin. It is killed
 /// when it misses a deadline: libssh2 has loops that no time-out of its own stops.
 final class Worker: Sendable {
   private let pid: pid_t
@@ -36,7 +36,8 @@ final class Worker: Sendable {
     var watching: @Sendable (WorkerEvent.Kind) -> Void
   }
 
-  init(executable: String) throws(Failure) {
+  /// - Parameter listeners: sockets that it gets as its descriptors 3, 4, …
+  init(executable: String, listeners: [Int32] = []) throws(Failure) {
     guard let requests = Pipe(), let events = Pipe() else {
       throw Failure(kind: .local, message: "no pipe for the SSH worker: \(String(cString: strerror(errno)))")
     }
@@ -44,6 +45,7 @@ final class Worker: Sendable {
     spawn.environment = []
     spawn.stdin = .descriptor(requests.read)
     spawn.stdout = .descriptor(events.write)
+    spawn.passed = listeners
     defer { for end in [requests.read, events.write] { close(end) } }
     do {
       pid = try spawn.start()
@@ -206,7 +208,7 @@ extension Worker {
 extension WorkerEvent.Kind {
   fileprivate var isLast: Bool {
     switch self {
-    case .progress, .log: false
+    case .progress, .log, .refused: false
     case .connected, .executed, .transferred, .status, .failed: true
     }
   }

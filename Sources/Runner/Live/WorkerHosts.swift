@@ -7,24 +7,30 @@ package actor WorkerHosts: Hosts {
   private let executable: String
   private let passphrase: @Sendable (_ path: String) -> String?
   private let agentSocket: String?
+  private let listeners: [Int32]
   private var workers: [String: Worker] = [:]
 
   /// - Parameters:
   ///   - executable: absolute path of `fcrun-ssh`.
   ///   - agentSocket: `SSH_AUTH_SOCK`, handed to the worker by message: it has no environment.
+  ///   - listeners: sockets that each worker gets as its descriptors 3, 4, …, for ``Forward``.
   ///   - passphrase: asks for the passphrase of a key file, or answers nil.
   package init(
-    executable: String, agentSocket: String?, passphrase: @escaping @Sendable (_ path: String) -> String? = { _ in nil }
+    executable: String, agentSocket: String?, listeners: [Int32] = [],
+    passphrase: @escaping @Sendable (_ path: String) -> String? = { _ in nil }
   ) {
     self.executable = executable
     self.agentSocket = agentSocket
+    self.listeners = listeners
     self.passphrase = passphrase
   }
 
   package func connect(_ link: Link) async -> Result<Connected, Failure> {
     await close(link.machine)
     let worker: Worker
-    do throws(Failure) { worker = try Worker(executable: executable) } catch { return .failure(error) }
+    do throws(Failure) { worker = try Worker(executable: executable, listeners: listeners) } catch {
+      return .failure(error)
+    }
     let answer = await worker.ask(.connect(request(for: link)), silence: link.timeout + .seconds(10)) { _ in }
     switch answer {
     case .connected(let connected):
@@ -33,7 +39,7 @@ package actor WorkerHosts: Hosts {
     case .failed(let failure):
       worker.end()
       return .failure(failure)
-    case .progress, .log, .executed, .transferred, .status:
+    case .progress, .log, .refused, .executed, .transferred, .status:
       worker.kill()
       return .failure(Failure(kind: .dropped, message: "the SSH worker answered out of turn"))
     }
@@ -108,7 +114,7 @@ extension Request.Verb {
     case .exec(let exec): .seconds(exec.timeout + 10)
     case .launch: .seconds(60)
     case .stop(let stop): .seconds(stop.grace + 30)
-    case .follow, .upload, .collect: nil
+    case .follow, .upload, .collect, .forward: nil
     }
   }
 
@@ -118,7 +124,7 @@ extension Request.Verb {
     case .follow(let follow): (follow.control, .seconds(30))
     case .upload(let upload): (upload.control, .seconds(300))
     case .collect(let collect): (collect.control, .seconds(300))
-    case .connect, .exec, .launch, .status, .stop, .cancel: nil
+    case .connect, .exec, .launch, .status, .stop, .forward, .cancel: nil
     }
   }
 }

@@ -30,7 +30,7 @@ struct ResumeCommand: AsyncParsableCommand {
   @Flag(help: "Every job that is not finished and that nobody drives.")
   var all = false
 
-  @Flag(help: "Print NDJSON events on stdout.")
+  @Flag(help: "Print NDJSON events on stdout; with --all one JSON document.")
   var json = false
 
   @Flag(help: "End the process that drives the job, for one that hangs or is stopped, and drive the job here.")
@@ -39,6 +39,10 @@ struct ResumeCommand: AsyncParsableCommand {
   /// A detached driver: what the job prints waits for whoever attaches.
   @Flag(help: .hidden)
   var unheard = false
+
+  /// Waits until the process that has started this one has let go of the job.
+  @Flag(help: .hidden)
+  var inherits = false
 
   func validate() throws {
     guard all != (job != nil) else { throw ValidationError("expected a job, or --all") }
@@ -69,22 +73,33 @@ struct ResumeCommand: AsyncParsableCommand {
   }
 
   private func one(_ record: JobRecord, _ installation: Installation) async throws {
-    if record.isFinished { await leave(record, installation) }
+    let form: Console.Form = unheard ? .told : json ? .json : .text
+    if record.isFinished { await Self.leave(record, installation, form) }
     let signals = SignalInbox()
-    signals.open(leavingBehind: record)
+    if unheard || json {
+      signals.open(leavingBehind: record)
+    } else {
+      signals.open(leavingBehind: record, in: installation)
+    }
+    if inherits { await waitForInheritance(of: record.id, installation) }
     let cloud = try await Cloud.of(record, home: installation.home)
-    var drive = Drive(installation: installation, form: unheard ? .told : json ? .json : .text)
+    var drive = Drive(installation: installation, form: form)
     drive.takesOver = takeOver
     let verdict = try await drive.run(record.id, on: cloud, signals: signals)
     StandardStream.leave(verdict.exitCode)
   }
 
+  private func waitForInheritance(of id: String, _ installation: Installation) async {
+    for _ in 0..<2000 where installation.isDriven(id) { try? await Task.sleep(for: .milliseconds(20)) }
+  }
+
   /// Over, but perhaps not heard to its end: the process that drove it may have been killed before it had printed all, or
   /// was one that prints nothing.
-  private func leave(_ record: JobRecord, _ installation: Installation) async -> Never {
-    if !unheard, !json {
-      await LogPrinter(folder: installation.folder(of: record.id), to: .descriptors).finish(LogFiles.of(record))
-    }
+  static func leave(
+    _ record: JobRecord, _ installation: Installation, _ form: Console.Form, _ printer: LogPrinter? = nil
+  ) async -> Never {
+    let console = Console(form, folder: installation.folder(of: record.id), printer: printer)
+    await console.finish(Verdict(record: record, signal: nil), at: LiveClock().now(), within: nil)
     StandardStream.leave(record.exitCode)
   }
 
@@ -95,22 +110,26 @@ struct ResumeCommand: AsyncParsableCommand {
     let alone = jobs.filter { $0.sweep == nil && !installation.isDriven($0.id) }
     let sweeps = Dictionary(grouping: jobs.filter { $0.sweep != nil }) { $0.sweep! }
       .filter { !installation.isDriven(sweep: $0.key) }
-    let codes = await withTaskGroup(of: Int32.self) { group in
+    let ended = await withTaskGroup(of: (String, Int32).self) { group in
       let pace = SharedPace(home: installation.home)
       for record in alone {
         let signals = SignalInbox()
         signals.open(leavingBehind: record)
-        group.addTask { await Self.quietly(record, installation, pace, signals) }
+        group.addTask { (record.id, await Self.quietly(record, installation, pace, signals)) }
       }
       for (sweep, tasks) in sweeps {
-        group.addTask { await Self.quietly(sweep, like: tasks[0], installation, pace) }
+        group.addTask { (sweep, await Self.quietly(sweep, like: tasks[0], installation, pace)) }
       }
       return await group.reduce(into: []) { $0.append($1) }
     }
     if let cloud = try? Cloud.remote() {
       await LateMachines(installation: installation, cloud: cloud).giveBack(within: .seconds(20))
     }
-    StandardStream.leave(Self.worst(codes))
+    if json {
+      let data = ended.map { JSONValue.object(of: [("job", .string($0)), ("exit_code", .integer(Int($1)))]) }
+      try Output.json(.object(of: [("data", .array(data))]))
+    }
+    StandardStream.leave(Self.worst(ended.map(\.1)))
   }
 
   private static func quietly(
@@ -177,18 +196,24 @@ struct AttachCommand: AsyncParsableCommand {
   @Argument(help: "Id, the beginning of one, or a name.")
   var job: String
 
+  @Flag(help: "Print NDJSON events on stdout: the job's output from its beginning, and last how it ended.")
+  var json = false
+
   func run() async throws {
     let installation = try Installation.openAndLook()
     if case .sweep(let sweep) = try installation.subject(job) { return try await attach(to: sweep, installation) }
     let record = try installation.job(job)
-    let printer = LogPrinter(folder: installation.folder(of: record.id), to: .descriptors)
+    let form: Console.Form = json ? .json : .text
+    let printer = Console.printer(form, installation.folder(of: record.id))
     let last =
       record.isOver ? record : try await Watch(installation: installation, printer: printer).untilOver(record.id)
-    if last.isFinished {
-      await printer.finish(LogFiles.of(last))
-      StandardStream.leave(last.exitCode)
-    }
-    try await ResumeCommand.parse([record.id]).run()
+    if last.isFinished { await ResumeCommand.leave(last, installation, form, printer) }
+    let signals = SignalInbox()
+    if json { signals.open(leavingBehind: last) } else { signals.open(leavingBehind: last, in: installation) }
+    var drive = Drive(installation: installation, form: form)
+    drive.printer = printer
+    let cloud = try await Cloud.of(last, home: installation.home)
+    StandardStream.leave(try await drive.run(last.id, on: cloud, signals: signals).exitCode)
   }
 
   private func attach(to sweep: SweepRecord, _ installation: Installation) async throws {
@@ -207,47 +232,35 @@ struct WaitCommand: AsyncParsableCommand {
   @Argument(help: "Ids, beginnings of ids, or names.")
   var jobs: [String]
 
+  @OptionGroup var output: OutputOptions
+
   func run() async throws {
     let installation = try Installation.openAndLook()
+    // All names first: one that means no job is not to be found out after hours.
+    let subjects = try jobs.map(installation.subject)
+    let watch = Watch(installation: installation, printer: nil)
     var codes: [Int32] = []
-    for job in jobs {
-      let watch = Watch(installation: installation, printer: nil)
-      switch try installation.subject(job) {
-      case .job(let record): codes.append(try await watch.untilOver(record.id).exitCode)
-      case .sweep(let sweep): codes.append(try await watch.untilOver(sweep))
+    var ended: [JobRecord] = []
+    for subject in subjects {
+      switch subject {
+      case .job(let record):
+        ended.append(try await watch.untilOver(record.id))
+        codes.append(ended[ended.count - 1].exitCode)
+      case .sweep(let sweep):
+        codes.append(try await watch.untilOver(sweep))
+        ended += try installation.store.tasks(of: sweep.id)
       }
     }
+    if output.json { try Output.json(.object(of: [("data", .array(ended.map(Self.json)))])) }
     StandardStream.leave(ResumeCommand.worst(codes))
   }
-}
 
-/// `fcrun logs`: what the job wrote.
-struct LogsCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "logs", abstract: "Print a job's stdout and stderr, also after its machine is gone.")
-
-  @Argument(help: "Id, the beginning of one, or a name.")
-  var job: String
-
-  @Flag(name: .shortAndLong, help: "Go on until the job is over.")
-  var follow = false
-
-  @Option(name: .customShort("n"), help: "Only the last lines of each stream.")
-  var lines: Int?
-
-  func run() async throws {
-    let installation = try Installation.openAndLook()
-    if case .sweep(let sweep) = try installation.subject(job) {
-      return try await SweepLogs(installation: installation).print(sweep, follow: follow, lines: lines)
-    }
-    let record = try installation.job(job)
-    let printer = LogPrinter(folder: installation.folder(of: record.id), to: .copies)
-    if let lines { printer.skip(toLast: lines, of: LogFiles.of(record)) }
-    if follow && !record.isOver {
-      _ = try await Watch(installation: installation, printer: printer).untilOver(record.id)
-    } else {
-      await printer.finish(LogFiles.of(record))
-    }
+  private static func json(_ record: JobRecord) -> JSONValue {
+    .object(of: [
+      ("job", .string(record.id)), ("name", .string(record.name)), ("state", .string(record.state.word)),
+      ("outcome", (record.state.outcome?.word).map(JSONValue.string) ?? .null),
+      ("exit_code", .integer(Int(record.exitCode))),
+    ])
   }
 }
 
@@ -258,6 +271,8 @@ struct FetchCommand: AsyncParsableCommand {
 
   @Argument(help: "Id, the beginning of one, or a name.")
   var job: String
+
+  @OptionGroup var output: OutputOptions
 
   func run() async throws {
     let installation = try Installation.openAndLook()
@@ -277,19 +292,29 @@ struct FetchCommand: AsyncParsableCommand {
       throw Failure(status: .usage, message: "\(record.id) has no machine to fetch from: it is \(record.state.word)")
     }
     let cloud = try await Cloud.of(record, home: installation.home)
-    let drive = Drive(installation: installation, form: .text)
-    let console = Console(.text, folder: installation.folder(of: record.id))
+    let form: Console.Form = output.json ? .quiet : .text
+    let drive = Drive(installation: installation, form: form)
+    let console = Console(form, folder: installation.folder(of: record.id))
     let world = try drive.world(cloud, console, SignalInbox(), Passphrases(for: record.arrangement.key))
     switch await world.fetch(attempt, for: record) {
-    case .collected(let missing) where missing.isEmpty:
-      console.say("outputs are in \(record.context.plan.root)")
-      await console.drain()
     case .collected(let missing):
+      if output.json { try Output.json(Self.json(record, missing)) }
+      if missing.isEmpty {
+        if !output.json { console.say("outputs are in \(record.context.plan.root)") }
+        return await console.drain()
+      }
       throw Failure(status: .failed, message: "these outputs are not there: \(missing.joined(separator: ", "))")
     case let event:
       throw Failure(
         status: .machineLost, message: "the outputs could not be fetched: \(event.trouble ?? event.word)")
     }
+  }
+
+  private static func json(_ record: JobRecord, _ missing: [String]) -> JSONValue {
+    .object(of: [
+      ("job", .string(record.id)), ("root", .string(record.context.plan.root)),
+      ("missing", .array(missing.map(JSONValue.string))),
+    ])
   }
 }
 

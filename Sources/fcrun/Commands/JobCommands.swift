@@ -22,15 +22,65 @@ struct PsCommand: AsyncParsableCommand {
   @Flag(name: .shortAndLong, help: "Only ids.")
   var quiet = false
 
+  @Option(help: ArgumentHelp("Only jobs in these states, with a comma between them.", valueName: "state,…"))
+  var state: String?
+
+  @Option(help: ArgumentHelp("Only jobs submitted later: 2h ago, or an RFC 3339 time.", valueName: "time"))
+  var since: String?
+
+  @Option(name: .customShort("n"), help: ArgumentHelp("At most so many.", valueName: "N"))
+  var limit: Int?
+
+  @Flag(help: "Live, on a terminal, until Ctrl-C.")
+  var watch = false
+
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
     let installation = try Installation.openAndLook()
-    let jobs = try installation.store.jobs(unfinishedOnly: !all).filter { all || !$0.isOver }
+    if watch { try await live(installation) }
+    let jobs = try jobs(of: installation)
     let views = jobs.map { JobView($0, installation) }
     if quiet { return try Output.print(jobs.map { $0.id + "\n" }.joined()) }
     if output.json { return try Output.json(.object(of: [("data", .array(views.map(\.json)))])) }
     try Output.table(header: JobView.header, rows: views.map(\.row))
+  }
+
+  private func jobs(of installation: Installation) throws -> [JobRecord] {
+    let states = try state.map(Self.states)
+    let since = try since.map { try Time.parse($0, option: "--since") }
+    let isAll = all || states?.contains { $0 == "finished" } ?? false
+    let jobs = try installation.store.jobs(
+      unfinishedOnly: !isAll, since: since, limit: states == nil && isAll ? limit ?? Int(Int32.max) : Int(Int32.max))
+    let wanted = jobs.filter { job in (isAll || !job.isOver) && (states?.contains(job.state.word) ?? true) }
+    return limit.map { Array(wanted.prefix(max(0, $0))) } ?? wanted
+  }
+
+  /// - Throws: ``Failure`` 64 for a state that there is not.
+  private static func states(_ text: String) throws -> Set<String> {
+    let named = text.split(separator: ",").map { $0.lowercased() }
+    if let unknown = named.first(where: { !JobView.states.contains($0) }) {
+      throw Failure(
+        status: .usage,
+        message: "--state is \"\(unknown)\": expected some of \(JobView.states.joined(separator: ", "))")
+    }
+    return Set(named)
+  }
+
+  private func live(_ installation: Installation) async throws -> Never {
+    guard Terminal.isThere, !output.json, !quiet else {
+      throw Failure(
+        status: .usage, message: "--watch is for a terminal", next: "fcrun ps --json again and again, or fcrun wait JOB"
+      )
+    }
+    var screen = Screen()
+    while true {
+      let rows = try jobs(of: installation).prefix(max(1, Terminal.height - 2)).map { JobView($0, installation).row }
+      let table = Table(columns: JobView.header, rows: rows)
+      let text = table.text(width: Terminal.width, bold: Terminal.isColourful)
+      try screen.show(text.split(separator: "\n").map(String.init))
+      try await Task.sleep(for: .seconds(1))
+    }
   }
 }
 
@@ -53,11 +103,13 @@ struct ShowCommand: AsyncParsableCommand {
     let view = JobView(record, installation)
     let journal = try installation.store.journal(of: record.id)
     if output.json { return try Output.json(view.json(with: journal)) }
-    try Output.object(view.json)
+    try Output.object(view.summary)
+    if !view.attempts.isEmpty {
+      try Output.print("\n")
+      try Output.table(header: JobView.attemptHeader, rows: view.attempts)
+    }
     try Output.print("\n")
-    try Output.table(
-      header: [Column(title: "AT"), Column(title: "STATE"), Column(title: "AFTER")],
-      rows: journal.map { [Time.text($0.at), $0.phase, $0.event] })
+    try Output.table(header: TimeLine.header, rows: view.timeLine(journal).rows)
   }
 }
 
@@ -152,7 +204,8 @@ struct JobView {
 
   init(_ record: JobRecord, _ installation: Installation) {
     self.record = record
-    isDriven = installation.isCaredFor(record)
+    // Of thousands that are over no lock file is looked at.
+    isDriven = !record.isOver && installation.isCaredFor(record)
   }
 
   static let header = [
@@ -170,10 +223,63 @@ struct JobView {
   }
 
   private var state: String {
-    if case .finished(_, .some) = record.state.phase { return "kept" }
     if record.sweep != nil, record.isWaiting { return "waiting" + (isDriven ? "" : " (not driven)") }
-    return record.state.word + (isDriven || record.isOver ? "" : " (not driven)")
+    return record.state.word + (isDriven || record.isFinished ? "" : " (not driven)")
   }
+
+  /// As `state` has them everywhere.
+  static let states = [
+    "choosing", "creating", "settling", "pricing", "booting", "connecting", "uploading", "launching", "running",
+    "stopping",
+    "collecting", "handing", "releasing", "salvaging", "proving", "kept", "finished",
+  ]
+
+  // MARK: - One job on a page
+
+  /// What is said in one line each.
+  var summary: JSONValue {
+    let machines = record.state.attempt?.machines ?? []
+    let fields: [(String, JSONValue?)] = [
+      ("id", .string(record.id)), ("name", .string(record.name)), ("state", .string(state)),
+      ("outcome", (record.state.outcome?.sentence).map(JSONValue.string)),
+      ("exit_code", record.isFinished ? .integer(Int(record.exitCode)) : nil), ("cost", .string("$" + cost)),
+      ("created", .string(Time.text(record.createdAt))), ("spec", .string(record.context.plan.file)),
+    ]
+    let places = machines.compactMap { machine -> (String, JSONValue?)? in
+      guard let address = machine.address else { return nil }
+      let user = address.user.map { $0 + "@" } ?? ""
+      let key = machine.hostKey.flatMap(Self.fingerprint).map { "  " + $0 } ?? ""
+      return ("node \(machine.node)", .string("\(user)\(address.host):\(address.port)\(key)"))
+    }
+    return .object(of: fields + places)
+  }
+
+  static let attemptHeader = [
+    Column(title: "ATTEMPT", alignment: .right), Column(title: "OFFERING"), Column(title: "$/H", alignment: .right),
+    Column(title: "INSTANCES", expendable: 2), Column(title: "FOR", alignment: .right),
+    Column(title: "COST", alignment: .right), Column(title: "OUTCOME", expendable: 1),
+  ]
+
+  var attempts: [[String]] {
+    let past = record.state.past.map { past in
+      [
+        "\(past.number)", past.offering.id, Jobs.Money.exact(past.offering.hourlyPrice),
+        past.instanceIDs.joined(separator: " "), TimeLine.text(past.releasedAt - past.sentAt),
+        "$" + Jobs.Money.formatUp(past.cost, places: 4), past.outcome.sentence,
+      ]
+    }
+    guard let attempt = record.state.attempt else { return past }
+    let spent = record.state.cost(at: now) - record.state.past.map(\.cost).reduce(0, +)
+    return past + [
+      [
+        "\(attempt.number)", attempt.offering.id, Jobs.Money.exact(attempt.offering.hourlyPrice),
+        attempt.instanceIDs.joined(separator: " "), TimeLine.text(now - attempt.sentAt),
+        "$" + Jobs.Money.formatUp(max(0, spent), places: 4), record.isOver ? "" : state,
+      ]
+    ]
+  }
+
+  func timeLine(_ journal: [JournalEntry]) -> TimeLine { TimeLine(journal, until: record.isOver ? nil : now) }
 
   private var cost: String { Jobs.Money.formatUp(record.state.cost(at: now), places: 4) }
 
@@ -193,6 +299,7 @@ struct JobView {
       ("created", .string(Time.text(record.createdAt))), ("updated", .string(Time.text(record.updatedAt))),
       ("spec", .string(record.context.plan.file)), ("attempt", record.state.attempt.map(Self.json) ?? .null),
       ("past_attempts", .array(record.state.past.map(Self.json))),
+      ("timeline", journal.map { timeLine($0).json }),
       ("journal", journal.map { .array($0.map(Self.json)) }),
     ])
   }

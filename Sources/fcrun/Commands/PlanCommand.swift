@@ -7,7 +7,7 @@ import Remote
 struct PlanCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan", abstract: "Show which offerings would do, in order, and what the run can cost.",
-    discussion: "Creates nothing; needs no API key unless the spec names volumes.")
+    discussion: "Creates nothing; needs no API key unless the job names volumes.")
 
   @OptionGroup var spec: SpecOptions
   @OptionGroup var output: OutputOptions
@@ -16,8 +16,8 @@ struct PlanCommand: AsyncParsableCommand {
   var local = false
 
   func run() async throws {
-    let work = try spec.work()
-    let upload = try work.scan()
+    let (work, source) = try spec.work()
+    let upload = try work.scan(shown: source.shown)
     let cloud = local ? try await Cloud.local(home: Installation.folder()) : try Cloud.remote()
     try Self.show(try await Prepared.make(work, on: cloud), upload, json: output.json)
   }
@@ -30,17 +30,17 @@ struct PlanCommand: AsyncParsableCommand {
   }
 }
 
-/// `fcrun validate`: is the spec one? Without network.
+/// `fcrun validate`: is the job file one? Without network.
 struct ValidateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "validate", abstract: "Check a spec without network; tells all errors at once.")
+    commandName: "validate", abstract: "Check a job file without network; tells all errors at once.")
 
   @OptionGroup var spec: SpecOptions
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let work = try spec.work()
-    _ = try work.scan()
+    let (work, source) = try spec.work()
+    _ = try work.scan(shown: source.shown)
     if output.json {
       return try Output.json(
         .object(of: [

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ForwardCompute
 import Simulator
 
 #if canImport(FoundationEssentials)
@@ -48,13 +49,17 @@ struct SimCommand: AsyncParsableCommand {
   @Option(help: "Seed of everything that is random in it. Default: another one each time.")
   var seed: UInt64?
 
+  @Flag(help: "Print one JSON document instead of lines for a shell.")
+  var json = false
+
   func run() async throws {
+    let json = json
     let options = SimulatorOptions(
       state: state ?? SimCommand.defaultState, port: port, token: token, knobs: try knobs(), publicKeys: publicKeys,
       idleExit: idleExit.map { .seconds($0) }, seed: seed)
     try await SimulatorServer.run(
       options: options, report: { SimCommand.write("fcrun sim: \($0)\n", to: 2) },
-      onReady: { SimCommand.write(SimCommand.exports(for: $0), to: 1) })
+      onReady: { SimCommand.write(json ? SimCommand.document($0) : SimCommand.exports(for: $0), to: 1) })
   }
 
   /// Three lines for a shell to evaluate; without the third when the keys were given.
@@ -62,6 +67,14 @@ struct SimCommand: AsyncParsableCommand {
     let key = address.privateKey.map { "export FCRUN_SSH_KEY=\(quoted($0))\n" } ?? ""
     return "export FORWARD_COMPUTE_BASE_URL=\(address.baseURL)\n"
       + "export FORWARD_COMPUTE_API_KEY=\(quoted(address.token))\n" + key
+  }
+
+  private static func document(_ address: SimulatorAddress) -> String {
+    let object = JSONValue.object(of: [
+      ("base_url", .string(address.baseURL)), ("api_key", .string(address.token)),
+      ("ssh_key", address.privateKey.map(JSONValue.string) ?? .null),
+    ])
+    return object.text(pretty: true) + "\n"
   }
 
   private func knobs() throws -> Knobs {

@@ -32,7 +32,17 @@ struct SubmitCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var spec: SpecOptions
+  @OptionGroup var options: SubmitOptions
 
+  func run() async throws {
+    let signals = SignalInbox()
+    let (work, source) = try spec.work()
+    try await Submission(work: work, source: source, options: options, signals: signals).run()
+  }
+}
+
+/// What `submit` and `run` have in common.
+struct SubmitOptions: ParsableArguments {
   @Flag(help: "Print the job's id and leave; the job goes on without this terminal.")
   var detach = false
 
@@ -48,64 +58,66 @@ struct SubmitCommand: AsyncParsableCommand {
   @Flag(help: "Keep the machine at the end, whatever happens; it goes on costing.")
   var keep = false
 
-  @Flag(help: "Run on a simulated cloud on this computer.")
-  var local = false
-
   @Flag(help: "Of a sweep: leave out the tasks whose outputs are all there.")
   var skip = false
 
   @Flag(help: "Of a sweep: the first task that fails ends the others.")
   var failFast = false
 
+  @Flag(help: "Run on a simulated cloud on this computer.")
+  var local = false
+}
+
+/// A job on its way from a plan to its driver.
+struct Submission {
+  let work: PlannedWork
+  let source: SpecSource
+  let options: SubmitOptions
+  let signals: SignalInbox
+
+  private var json: Bool { options.json }
+
   func run() async throws {
-    let signals = SignalInbox()
     let work = try plannedWork()
-    let upload = try work.scan()
+    let upload = try work.scan(shown: source.shown)
     let installation = try Installation.open()
-    let cloud = local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
-    if !dryRun { try cloud.account.requireKey() }
+    let cloud = options.local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
+    if !options.dryRun { try cloud.account.requireKey() }
     let prepared = try await Prepared.make(work, on: cloud)
-    if dryRun { return try PlanCommand.show(prepared, upload, json: json) }
+    if options.dryRun { return try PlanCommand.show(prepared, upload, json: json) }
     try prepared.requireCandidates()
     let record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
-    if detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
+    if options.detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
     guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
-    if let sweep = prepared.sweep { return try await submit(sweep, like: record, installation, cloud, signals) }
-    try installation.keep(record, spec: spec.spec)
-    if detach { return try detached(record, installation) }
-    try await drive(record, installation, cloud, signals)
+    if let sweep = prepared.sweep { return try await submit(sweep, like: record, installation, cloud) }
+    try installation.keep(record, source)
+    if options.detach { return try detached(record, installation) }
+    try await drive(record, installation, cloud)
   }
 
   private func plannedWork() throws -> PlannedWork {
-    let work = try spec.work()
-    if work.sweep == nil, skip || failFast {
-      throw ValidationError("\(skip ? "--skip" : "--fail-fast") is for a sweep")
+    if work.sweep == nil, options.skip || options.failFast {
+      throw ValidationError("\(options.skip ? "--skip" : "--fail-fast") is for a sweep")
     }
-    return keep ? work.keepingMachines : work
+    return options.keep ? work.keepingMachines : work
   }
 
-  private func drive(
-    _ record: JobRecord, _ installation: Installation, _ cloud: Cloud, _ signals: SignalInbox
-  ) async throws {
-    signals.open(leavingBehind: record)
+  private func drive(_ record: JobRecord, _ installation: Installation, _ cloud: Cloud) async throws {
+    if json { signals.open(leavingBehind: record) } else { signals.open(leavingBehind: record, in: installation) }
     let form = json ? Console.Form.json : .text
     tellID(of: record)
     let verdict = try await Drive(installation: installation, form: form).run(record.id, on: cloud, signals: signals)
     StandardStream.leave(verdict.exitCode)
   }
 
-  /// A detached driver is `fcrun resume ID` in a session of its own (rulings 11).
   private func detached(_ record: JobRecord, _ installation: Installation) throws {
-    try startDriver(of: record.id, log: installation.folder(of: record.id)) { installation.isDriven(record.id) }
+    _ = try DetachedDriver.start(record.id, log: installation.folder(of: record.id))
+    waitForDriver { installation.isDriven(record.id) }
     if json { tellID(of: record) } else { try Output.print(record.id + "\n") }
   }
 
   /// Whoever gets the id may look at the job at once: it is driven by then, or its driver has failed.
-  private func startDriver(of id: String, log folder: String, isDriven: () -> Bool) throws {
-    var spawn = Spawn(Executable.own, ["resume", id, "--unheard"])
-    spawn.isDetached = true
-    (spawn.stdout, spawn.stderr) = (.null, .appended(to: folder + "/driver.log"))
-    _ = try spawn.start()
+  private func waitForDriver(_ isDriven: () -> Bool) {
     for _ in 0..<500 where !isDriven() { usleep(10_000) }
   }
 
@@ -113,7 +125,10 @@ struct SubmitCommand: AsyncParsableCommand {
   private func tellID(of record: JobRecord) {
     if json {
       Console.emit(
-        .object(of: [("event", .string("submitted")), ("job", .string(record.id)), ("name", .string(record.name))]))
+        .object(of: [
+          ("event", .string("submitted")), ("version", .integer(Output.version)), ("job", .string(record.id)),
+          ("name", .string(record.name)),
+        ]))
     } else {
       _ = StandardStream.write("fcrun: job \(record.id) (\(record.name))\n", to: STDERR_FILENO)
     }
@@ -121,7 +136,9 @@ struct SubmitCommand: AsyncParsableCommand {
 
   /// Asks on a terminal only (rulings 19).
   private func confirm(_ prepared: Prepared, _ upload: UploadTree) -> Bool {
-    guard !yes, !json, !local, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return true }
+    guard !options.yes, !json, !options.local, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else {
+      return true
+    }
     let best = prepared.ranking.candidates[0]
     let ceiling = prepared.costCeiling.map {
       "at most $\(Jobs.Money.formatUp($0))"
@@ -136,21 +153,21 @@ struct SubmitCommand: AsyncParsableCommand {
 
 // MARK: - Sweeps
 
-extension SubmitCommand {
+extension Submission {
   private func submit(
-    _ plan: SweepPlan, like first: JobRecord, _ installation: Installation, _ cloud: Cloud, _ signals: SignalInbox
+    _ plan: SweepPlan, like first: JobRecord, _ installation: Installation, _ cloud: Cloud
   ) async throws {
-    let tasks = skip ? plan.unfinished : plan.tasks
-    let submission = SweepSubmission(plan, running: tasks, like: first, failsFast: failFast)
-    try installation.keep(submission, spec: spec.spec)
+    let tasks = options.skip ? plan.unfinished : plan.tasks
+    let submission = SweepSubmission(plan, running: tasks, like: first, failsFast: options.failFast)
+    try installation.keep(submission, source)
     let sweep = submission.sweep
-    if detach {
-      let folder = try installation.makeFolder(ofSweep: sweep.id)
-      try startDriver(of: sweep.id, log: folder) { installation.isDriven(sweep: sweep.id) }
+    if options.detach {
+      _ = try DetachedDriver.start(sweep.id, log: try installation.makeFolder(ofSweep: sweep.id))
+      waitForDriver { installation.isDriven(sweep: sweep.id) }
       if !json { return try Output.print(sweep.id + "\n") }
     }
     tell(sweep, running: tasks)
-    if detach { return }
+    if options.detach { return }
     signals.part(with: .sweep(sweep))
     signals.open()
     let drive = SweepDrive(installation: installation, form: json ? .events : .text)
@@ -162,7 +179,8 @@ extension SubmitCommand {
     guard !json else {
       return Console.emit(
         .object(of: [
-          ("event", .string("submitted")), ("sweep", .string(sweep.id)), ("name", .string(sweep.name)),
+          ("event", .string("submitted")), ("version", .integer(Output.version)), ("sweep", .string(sweep.id)),
+          ("name", .string(sweep.name)),
           ("tasks", .integer(sweep.tasks.count)), ("skipped", .array(skipped.map(JSONValue.integer))),
         ]))
     }
@@ -206,30 +224,29 @@ enum IndexList {
 extension JobPlan {
   /// What would be sent, checked as far as it can be without a machine.
   /// - Throws: ``Failure`` 64 for a source that cannot be sent.
-  func scan() throws -> UploadTree {
+  func scan(shown: String) throws -> UploadTree {
     do {
       return try UploadTree.scan(
         files.map { Upload.Source(source: $0.source, destination: $0.destination, exclude: $0.exclude) })
     } catch {
-      throw Failure(status: .usage, message: "\(file): files: \(error.message)")
+      throw Failure(status: .usage, message: "\(shown): files: \(error.message)")
     }
   }
 }
 
 extension Installation {
-  /// Makes the job durable, with a copy of its spec beside its logs.
-  func keep(_ record: JobRecord, spec: String) throws {
-    try makeFolder(of: record.id, spec: spec)
+  /// Makes the job durable, with its job file beside its logs.
+  func keep(_ record: JobRecord, _ source: SpecSource) throws {
+    try makeFolder(of: record.id, source)
     do { try store.insert(record) } catch {
       throw Failure(status: .failed, message: "\(error)", next: "nothing was created")
     }
   }
 
-  func makeFolder(of job: String, spec: String) throws {
+  func makeFolder(of job: String, _ source: SpecSource) throws {
     try makeFolder(of: job)
-    if let bytes = FileManager.default.contents(atPath: spec) {
-      _ = FileManager.default.createFile(
-        atPath: folder(of: job) + "/spec.json", contents: bytes, attributes: [.posixPermissions: 0o600])
-    }
+    let name = SpecNode.isYAML(source.path) ? "spec.yaml" : "spec.json"
+    _ = FileManager.default.createFile(
+      atPath: folder(of: job) + "/" + name, contents: Data(source.bytes), attributes: [.posixPermissions: 0o600])
   }
 }

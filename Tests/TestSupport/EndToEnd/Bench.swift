@@ -16,6 +16,7 @@ package final class Bench: Sendable {
   package let folder: String
   private let simulator: SimulatedCloud?
   private let children = Mutex<[ChildProcess]>([])
+  private let terminals = Mutex<[PseudoTerminal]>([])
 
   package var home: String { folder + "/state" }
   /// Where specs are.
@@ -128,6 +129,19 @@ package final class Bench: Sendable {
     try start(arguments, env: env)
   }
 
+  /// Starts fcrun on a terminal of its own, in `work`.
+  package func onTerminal(_ arguments: String...) throws -> PseudoTerminal { try onTerminal(arguments) }
+
+  package func onTerminal(
+    _ arguments: [String], env: [String: String] = [:], stdout: String? = nil, columns: UInt16 = 80
+  ) throws -> PseudoTerminal {
+    let terminal = try PseudoTerminal(
+      Binaries.fcrun, arguments, environment: environment.merging(["TERM": "xterm"]) { $1 }.merging(env) { $1 },
+      folder: work, stdout: stdout, columns: columns)
+    terminals.withLock { $0.append(terminal) }
+    return terminal
+  }
+
   /// Runs fcrun to its end.
   @discardableResult
   package func fcrun(_ arguments: String..., env: [String: String] = [:], within seconds: Double = 60) async throws
@@ -144,6 +158,7 @@ package final class Bench: Sendable {
 
   private func close() async {
     for child in children.withLock({ $0 }) { await child.destroy() }
+    for terminal in terminals.withLock({ $0 }) { await terminal.destroy() }
     await stopLocalCloud()
     for pid in strays { kill(pid, SIGKILL) }
     await simulator?.stop()

@@ -5,10 +5,12 @@ import ForwardCompute
 struct InstancesCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "instances", abstract: "The machines of your account, whoever made them.",
+    discussion: "  fcrun instances",
     subcommands: [List.self, Show.self], defaultSubcommand: List.self)
 
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the instances, from the API's cache.")
+    static let configuration = CommandConfiguration(
+      abstract: "List the instances, from the API's cache.", discussion: "  fcrun instances list --json")
 
     @OptionGroup var output: OutputOptions
 
@@ -37,7 +39,8 @@ struct InstancesCommand: AsyncParsableCommand {
   }
 
   struct Show: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Show one instance, fresh from its provider.")
+    static let configuration = CommandConfiguration(
+      abstract: "Show one instance, fresh from its provider.", discussion: "  fcrun instances show INSTANCE --cached")
 
     @Argument(help: "The instance's id.") var id: String
     @Flag(help: "Show what the API has in its cache instead of asking the provider.") var cached = false

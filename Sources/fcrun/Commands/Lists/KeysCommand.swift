@@ -4,10 +4,12 @@ import ForwardCompute
 /// `fcrun keys`: the SSH keys that the user has registered. The API cannot show a single one.
 struct KeysCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "keys", abstract: "Your registered SSH keys.", subcommands: [List.self], defaultSubcommand: List.self)
+    commandName: "keys", abstract: "Your registered SSH keys.", discussion: "  fcrun keys", subcommands: [List.self],
+    defaultSubcommand: List.self)
 
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List your registered SSH keys.")
+    static let configuration = CommandConfiguration(
+      abstract: "List your registered SSH keys.", discussion: "  fcrun keys list --json")
 
     @OptionGroup var output: OutputOptions
 

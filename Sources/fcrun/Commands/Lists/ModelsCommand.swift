@@ -4,11 +4,12 @@ import ForwardCompute
 /// `fcrun models`: what the API's inference side serves.
 struct ModelsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "models", abstract: "The models that the API serves.",
+    commandName: "models", abstract: "The models that the API serves.", discussion: "  fcrun models",
     subcommands: [List.self, Show.self], defaultSubcommand: List.self)
 
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the models.")
+    static let configuration = CommandConfiguration(
+      abstract: "List the models.", discussion: "  fcrun models list --json")
 
     @OptionGroup var output: OutputOptions
 
@@ -32,7 +33,8 @@ struct ModelsCommand: AsyncParsableCommand {
   }
 
   struct Show: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Show one model.")
+    static let configuration = CommandConfiguration(
+      abstract: "Show one model.", discussion: "  fcrun models show MODEL")
 
     @Argument(help: "The model's id, slash and all.") var id: String
     @OptionGroup var output: OutputOptions

@@ -11,10 +11,12 @@ import ForwardCompute
 struct OfferingsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "offerings", abstract: "The machines that can be rented, cheapest first.",
+    discussion: "  fcrun offerings --gpu-type A100 --available",
     subcommands: [List.self, Show.self], defaultSubcommand: List.self)
 
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the offerings, cheapest first.")
+    static let configuration = CommandConfiguration(
+      abstract: "List the offerings, cheapest first.", discussion: "  fcrun offerings list --num-gpus 4..8 --json")
 
     @OptionGroup var filter: OfferingFilter
     @OptionGroup var output: OutputOptions
@@ -27,7 +29,8 @@ struct OfferingsCommand: AsyncParsableCommand {
   }
 
   struct Show: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Show one offering.")
+    static let configuration = CommandConfiguration(
+      abstract: "Show one offering.", discussion: "  fcrun offerings show spot_coff_a100x100001")
 
     @Argument(help: "The offering's id.") var id: String
     @OptionGroup var output: OutputOptions

@@ -5,10 +5,12 @@ import ForwardCompute
 struct VolumeOfferingsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "volume-offerings", abstract: "The storage that can be rented, cheapest first.",
+    discussion: "  fcrun volume-offerings",
     subcommands: [List.self, Show.self], defaultSubcommand: List.self)
 
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the volume offerings, cheapest first.")
+    static let configuration = CommandConfiguration(
+      abstract: "List the volume offerings, cheapest first.", discussion: "  fcrun volume-offerings list --json")
 
     @OptionGroup var output: OutputOptions
 
@@ -32,7 +34,8 @@ struct VolumeOfferingsCommand: AsyncParsableCommand {
   }
 
   struct Show: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Show one volume offering.")
+    static let configuration = CommandConfiguration(
+      abstract: "Show one volume offering.", discussion: "  fcrun volume-offerings show OFFERING")
 
     @Argument(help: "The volume offering's id.") var id: String
     @OptionGroup var output: OutputOptions

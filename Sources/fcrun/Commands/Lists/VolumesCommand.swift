@@ -4,11 +4,12 @@ import ForwardCompute
 /// `fcrun volumes`: the user's own storage.
 struct VolumesCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "volumes", abstract: "Your volumes.",
+    commandName: "volumes", abstract: "Your volumes.", discussion: "  fcrun volumes",
     subcommands: [List.self, Show.self], defaultSubcommand: List.self)
 
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List your volumes.")
+    static let configuration = CommandConfiguration(
+      abstract: "List your volumes.", discussion: "  fcrun volumes list --json")
 
     @OptionGroup var output: OutputOptions
 
@@ -32,7 +33,8 @@ struct VolumesCommand: AsyncParsableCommand {
   }
 
   struct Show: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Show one volume.")
+    static let configuration = CommandConfiguration(
+      abstract: "Show one volume.", discussion: "  fcrun volumes show VOLUME")
 
     @Argument(help: "The volume's id.") var id: String
     @Flag(help: "Show what the API has in its cache instead of asking the provider.") var cached = false

@@ -1,0 +1,135 @@
+import Foundation
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Leaving a job, and coming back to it, on a real terminal.
+@Suite(.enabled(if: Binaries.canBoot, "no sshd"))
+struct LeavingTests {
+  private static let command = "i=1; while [ $i -le 60 ]; do echo out $i; sleep 0.1; i=$((i+1)); done; exit 4"
+  private static let lines = (1...60).map { "out \($0)\n" }.joined()
+
+  private func begin(_ bench: Bench) async throws -> PseudoTerminal {
+    let command = "echo run >> '\(bench.counter)'; \(Self.command)"
+    let terminal = try bench.onTerminal("submit", "--yes", try bench.spec(["name": "leaving", "command": command]))
+    try await terminal.shows("out 3\n")
+    return terminal
+  }
+
+  @Test(
+    "Ctrl-C asks, and d leaves the job to a process of its own, which survives the terminal; nothing is doubled or lost"
+  )
+  func detach() async throws {
+    try await Bench.run { bench in
+      let terminal = try await begin(bench)
+      terminal.type("\u{3}")
+      try await terminal.shows("detach and let it run? [S/d]")
+      terminal.type("d")
+      #expect(try await terminal.end() == 0, "\(terminal.text)")
+      #expect(terminal.text.contains("detached; "), "\(terminal.text)")
+      terminal.hangUp()
+      let attached = try await bench.fcrun("attach", "leaving")
+      #expect(attached.code == 4, "\(attached.err)")
+      #expect(
+        Self.lines.hasSuffix(attached.out) && attached.out.hasSuffix("out 60\n"), "printed from where it had stopped")
+      #expect(try await bench.fcrun("logs", "leaving").out == Self.lines)
+      #expect(try await bench.fcrun("wait", "leaving").code == 4)
+      #expect(bench.runs == 1)
+      #expect(try bench.cloud.ledger().posts == [1])
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test("Ctrl-C without an answer stops within a second, with s at once; a second Ctrl-C leaves at once")
+  func stop() async throws {
+    try await Bench.run { bench in
+      let terminal = try await begin(bench)
+      let pressed = Date()
+      terminal.type("\u{3}")
+      #expect(try await terminal.end() == 130, "\(terminal.text)")
+      #expect(terminal.text.contains("no answer: stop"), "\(terminal.text)")
+      #expect(try bench.cloud.ledger().live == 0)
+      let deletion = try #require(try bench.cloud.requests().first { $0.method == "DELETE" })
+      #expect(deletion.time.timeIntervalSince(pressed) < 3, "a second for the answer, and what a busy computer takes")
+      let second = try await begin(bench)
+      second.type("\u{3}")
+      try await second.shows("[S/d]")
+      try await Task.sleep(for: .milliseconds(250))
+      second.type("\u{3}")
+      #expect(try await second.end(within: 10) == 75, "\(second.text)")
+      #expect(second.text.contains("left at once"), "\(second.text)")
+      #expect(try await bench.fcrun("cancel", "leaving").code == 0)
+      let third = try await begin(bench)
+      third.type("\u{3}")
+      try await third.shows("[S/d]")
+      third.type("s")
+      #expect(try await third.end() == 130)
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test("A detached driver survives the terminal it was started from, and nobody is asked where there is none")
+  func survives() async throws {
+    try await Bench.run { bench in
+      let spec = try bench.spec(["name": "leaving", "command": Self.command])
+      let terminal = try bench.onTerminal("submit", "--yes", "--detach", spec)
+      #expect(try await terminal.end() == 0)
+      terminal.hangUp()
+      try await bench.reaches(["running"])
+      let mixed = try bench.onTerminal(["wait", "leaving"], stdout: bench.folder + "/out")
+      #expect(try await bench.fcrun("wait", "leaving").code == 4)
+      #expect(try await mixed.end() == 4)
+      let submit = try bench.start("submit", spec)
+      try await eventually("it has begun", within: 30, else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
+      submit.signal(SIGINT)
+      let ended = try await submit.end()
+      #expect(ended.code == 130 && !ended.err.contains("[S/d]"), "\(ended.err)")
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test(
+    "show has a time line with durations, attempts and costs; ps chooses by state and time, and watches on a terminal")
+  func lookingBack() async throws {
+    try await Bench.run { bench in
+      let kept = try await bench.fcrun("submit", try bench.spec(["name": "first", "command": "exit 3"]))
+      #expect(kept.code == 3, "\(kept.err)")
+      let shown = try await bench.show("first")
+      let line = shown["timeline"].items
+      #expect(line.first?["state"].text == "choosing" && line.last?["state"].text == "finished", "\(line)")
+      #expect(line.last?["seconds"].isNull == true && line.dropLast().allSatisfy { ($0["seconds"].int ?? -1) >= 0 })
+      #expect(line.contains { $0["state"].text == "running" && $0["attempt"].int != nil })
+      let page = try await bench.fcrun("show", "first").out
+      for words in ["ATTEMPT", "COST", "running", "FOR", "$0.0", "="] { #expect(page.contains(words), "\(page)") }
+      let narrow = try bench.onTerminal("show", "first")
+      #expect(try await narrow.end() == 0)
+      #expect(
+        narrow.text.split(separator: "\n").filter { $0.contains("T") && $0.contains("Z") }.allSatisfy {
+          $0.count <= 80
+        }, "\(narrow.text)")
+      #expect(try await bench.fcrun("ps", "-q").out.isEmpty)
+      let id = shown["id"].text ?? ""
+      for arguments in [["-a"], ["--state", "finished"], ["-a", "--since", "1h"], ["-a", "-n", "1"]] {
+        #expect(try await bench.start(["ps", "-q"] + arguments).end().out == id + "\n", "\(arguments)")
+      }
+      for arguments in [["-a", "--since", "0s"], ["-a", "-n", "0"], ["--state", "running,kept"]] {
+        #expect(try await bench.start(["ps", "-q"] + arguments).end().out.isEmpty, "\(arguments)")
+      }
+      #expect(try await bench.fcrun("ps", "--state", "sleeping").code == 64)
+      let refused = try await bench.fcrun("ps", "--watch")
+      #expect(refused.code == 64 && refused.err.contains("terminal"), "\(refused.err)")
+      let watching = try bench.onTerminal("ps", "-a", "--watch")
+      try await watching.shows("first")
+      try await watching.shows("\u{1B}[2A")
+      watching.type("\u{3}")
+      #expect(try await watching.end() == 130)
+    }
+  }
+}
