@@ -13,7 +13,11 @@ import Store
 /// `fcrun results SWEEP`: all tasks in one table.
 struct ResultsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "results", abstract: "Show the tasks of a sweep in one table, with what each put into result.json.")
+    commandName: "results", abstract: "Show the tasks of a sweep in one table, with what each put into result.json.",
+    discussion: """
+        fcrun results grid
+        fcrun results grid --csv > grid.csv
+      """)
 
   @Argument(help: "Id of a sweep, the beginning of one, or a name.")
   var sweep: String

@@ -28,6 +28,7 @@ struct SubmitCommand: AsyncParsableCommand {
 
         fcrun submit job.json
         fcrun submit job.json --env EPOCHS=3 --set resources.num_gpus=8
+        fcrun submit job.json --array 0-15%4  once for each index, four at a time
         fcrun submit --local job.json        on a simulated cloud on this computer
       """)
 
