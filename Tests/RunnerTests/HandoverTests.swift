@@ -22,11 +22,12 @@ import Testing
     #expect(sweep.cloud.posts == 1)
   }
 
-  @Test("Two at once make two machines")
+  @Test("Two at once make two machines at most")
   func twoMachines() async throws {
     let sweep = try SweepWorld(tasks: 9, parallel: 2)
     #expect(await sweep.run() == [])
-    #expect(sweep.cloud.posts == 2)
+    // One, where the first is free before anything is asked for the second.
+    #expect(sweep.cloud.posts <= 2)
   }
 
   @Test(
