@@ -14,6 +14,8 @@ package enum Window {
   package static let watch = Duration.seconds(24 * 3600)
   /// Between the two reads of a proof.
   package static let proof = Duration.seconds(2)
+  /// How long a release whose reads are a proof waits for a list that can be read.
+  package static let list = Duration.seconds(20)
   /// A DELETE that was accepted and shows no effect is sent again.
   package static let deleteAgain = Duration.seconds(60)
   package static let deleteAgainHurried = Duration.seconds(3)
@@ -282,6 +284,25 @@ extension Attempt {
 }
 
 extension Attempt {
+  /// What of earlier attempts shows in a list, to be released by itself; nil where nothing does.
+  init?(strays past: [PastAttempt], in listing: Listing, at now: Moment) {
+    guard let last = past.last, let name = last.names.first else { return nil }
+    var machine = Machine(node: 0, name: name)
+    machine.post = .made
+    self.init(number: past.count + 1, offering: last.offering, machines: [machine], sentAt: now)
+    self = takingAlong(past, in: listing, at: now)
+    if instanceIDs.isEmpty { return nil }
+  }
+
+  /// Every instance is gone, and not for long: a list that cannot be read may be readable in a moment. After a signal there
+  /// are no moments.
+  func mayWaitForList(_ outcome: Outcome, at now: Moment) -> Bool {
+    guard !outcome.isHurried, let last = machines.flatMap(\.instances).compactMap(\.goneSince).max() else {
+      return false
+    }
+    return now - last < Window.list
+  }
+
   /// A machine of an attempt that was given up as never made may show later, when its name is nobody's any more: it is
   /// given back together with this attempt's own.
   func takingAlong(_ past: [PastAttempt], in listing: Listing, at now: Moment) -> Attempt {
@@ -400,6 +421,8 @@ extension Listing {
     return .unreadable("it does not show \(missing), which lives")
   }
 
+  var isTrusted: Bool { if case .trusted = self { true } else { false } }
+
   /// True when the list can be trusted and does not show `id` as alive.
   func isWithout(_ id: String) -> Bool {
     guard case .trusted(let listed) = self else { return false }
@@ -436,6 +459,25 @@ extension PastAttempt {
 
   /// The only refusal after which a job goes on.
   var wasRefused: Bool { instanceIDs.isEmpty && outcome.retryAt != nil }
+}
+
+extension [PastAttempt] {
+  /// Whether something lives under one of their names.
+  package func areAlive(in listing: Listing) -> Bool {
+    guard case .trusted(let listed) = listing else { return false }
+    let names = Set(flatMap(\.names))
+    return listed.contains { !$0.isDeleted && names.contains($0.name) }
+  }
+
+  /// How many attempts `retry.attempts` counts: not those for which the API only asked to come back later, nor what was
+  /// found late under the name of an earlier one.
+  var tries: Int {
+    indices.count { self[$0].counts && !isOfStrays($0) }
+  }
+
+  private func isOfStrays(_ place: Int) -> Bool {
+    self[..<place].contains { $0.names.first == self[place].names.first }
+  }
 }
 
 extension JobState {

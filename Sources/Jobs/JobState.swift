@@ -288,6 +288,7 @@ extension JobState {
     switch (phase, event) {
     case (.choosing, .chosen(let offering)):
       with(.creating(.planned(number: past.count + 1, at: offering, in: context, now: now)))
+    case (.choosing, .listed(let listing)): foundLate(in: listing, at: now)
     case (.creating(let attempt), .posted(let answers)): posted(answers, in: attempt, at: now)
     // The answer to a POST that was out when the job was given up.
     case (.releasing(let attempt, let outcome), .posted(let answers)):
@@ -539,7 +540,7 @@ extension JobState {
       case .onSuccess: !outcome.isSuccess
       case .never: true
       }
-    let isRetried = isRetried(outcome, after: past.count(where: \.counts) + 1, in: context.plan.retry)
+    let isRetried = isRetried(outcome, after: past.tries + 1, in: context.plan.retry)
     if !keeps, !isRetried, outcome.isOfJob, attempt.canBeHandedOver(in: context.plan, at: now) {
       return with(.handing(attempt, outcome))
     }
@@ -585,7 +586,9 @@ extension JobState {
     let known = attempt.instanceIDs
     let attempt = attempt.reading(reads, listing, at: now).adopting(listing, at: now).takingAlong(
       past, in: listing, at: now)
-    if attempt.isGone { return released(attempt, outcome, in: context, at: now) }
+    // A sibling would show in the list only: one that can be read is worth a moment's wait.
+    let isLeft = attempt.isGone && (listing.isTrusted || !attempt.mayWaitForList(outcome, at: now))
+    if isLeft { return released(attempt, outcome, in: context, at: now) }
     if attempt.instanceIDs != known { return with(.releasing(attempt, outcome)) }
     guard case .proving = phase else { return with(.releasing(attempt, outcome)) }
     // After a signal there are ten seconds in all: a DELETE that shows no effect is not waited for that long.
@@ -595,11 +598,17 @@ extension JobState {
     return with(isStale && !attempt.isVanishing ? .releasing(attempt, outcome) : .proving(attempt, outcome))
   }
 
+  /// Before another attempt: what shows under the name of an earlier one goes first.
+  private func foundLate(in listing: Listing, at now: Moment) -> JobState {
+    guard let last = past.last, let strays = Attempt(strays: past, in: listing, at: now) else { return self }
+    return with(.releasing(strays, last.outcome))
+  }
+
   /// Proved gone: the next attempt, if the plan allows one, or the end.
   private func released(_ attempt: Attempt, _ outcome: Outcome, in context: JobContext, at now: Moment) -> JobState {
     let past = past + [PastAttempt(attempt, outcome: outcome, releasedAt: now)]
     let isSpent = context.plan.limits.maxCost.map { cap in past.reduce(0) { $0 + $1.cost } >= cap } ?? false
-    let mayRetry = !isSpent && isRetried(outcome, after: past.count(where: \.counts), in: context.plan.retry)
+    let mayRetry = !isSpent && isRetried(outcome, after: past.tries, in: context.plan.retry)
     let mayWait = outcome.retryAt != nil && past.count < Window.rateLimitedAttempts
     return JobState(phase: mayRetry || mayWait ? .choosing : .finished(outcome, kept: nil), past: past)
   }

@@ -43,6 +43,8 @@ struct YAMLSource {
   /// More names than this are not looked for; each costs another reading.
   private static let mostRepeated = 16
   private static let mostReadings = 64
+  /// And not more bytes than these in all, so that a large file is answered as soon as a small one.
+  private static let mostBytesReadAgain = 1 << 19
 
   init(_ text: String) {
     var scalars = Array(text.unicodeScalars)
@@ -149,7 +151,7 @@ struct YAMLSource {
     let scalars = Array(text.unicodeScalars)
     for (spot, range) in Self.occurrences(of: key, after: first, in: scalars) {
       readings += 1
-      guard readings <= Self.mostReadings else { return nil }
+      guard readings <= Self.mostReadings, readings * scalars.count <= Self.mostBytesReadAgain else { return nil }
       var view = String.UnicodeScalarView(scalars[..<range.lowerBound])
       view.append(contentsOf: repeatElement(stand, count: range.count))
       view.append(contentsOf: scalars[range.upperBound...])
@@ -235,6 +237,8 @@ struct YAMLSource {
     "did not find expected <document start>": "text after the end of the document; expected one object",
     "found unknown escape character": "an escape that YAML does not have; expected \\\\ for a backslash",
     "found undefined tag handle": "a tag; expected none",
+    "Maximum nesting level reached, set with yaml_set_max_nest_level())":
+      "is nested more than \(JSONNode.deepest) deep; expected fewer levels",
   ]
 
   /// What YAML 1.2's core schema takes for a number and JSON does not: `007`, `+1`, `.5`, `1.`, `0x1F`, `0o17`, `.inf`, `.nan`.

@@ -56,7 +56,7 @@ package struct Driver: Sendable {
     while case .perform(let effect) = run.record.state.next(tries: run.tries) {
       // A cancelled task gets no answers any more: what it leaves is as a crash leaves it.
       guard !run.isOverdue(at: world.clock.now()), !Task.isCancelled else { break }
-      if let why = unstoredIntent(of: effect, in: &run) {
+      if let why = try unstoredIntent(of: effect, in: &run) {
         try step(&run, .failed(.failed(why)))
         continue
       }
@@ -67,7 +67,7 @@ package struct Driver: Sendable {
       // A signal that came while a machine was given back: there is no next attempt.
       if let signal = run.signal?.what, case .choosing = run.record.state.phase { try step(&run, .interrupted(signal)) }
     }
-    await insist(on: &run)
+    try await insist(on: &run)
     return Verdict(record: run.record, signal: run.signal?.what)
   }
 
@@ -224,20 +224,20 @@ extension Driver {
   }
 
   /// The command may start only once it is durable that it may have: a later process would start it again in another attempt.
-  private func unstoredIntent(of effect: Effect, in run: inout Run) -> String? {
+  private func unstoredIntent(of effect: Effect, in run: inout Run) throws -> String? {
     guard case .launch(let attempt) = effect, let event = run.unstored?.event, !run.stored.isLaunching(attempt) else {
       return nil
     }
-    try? commit(&run, event, at: world.clock.now())
+    try commit(&run, event, at: world.clock.now())
     return run.unstored.map { "the command was not started, because the job cannot be stored: \($0.why)" }
   }
 
   /// The end of a job is worth waiting for a disk a little: a later process would take the machine for lost.
-  private func insist(on run: inout Run) async {
+  private func insist(on run: inout Run) async throws {
     for _ in 0..<Pace.insistence where run.signal == nil && !Task.isCancelled {
       guard let event = run.unstored?.event else { return }
       await world.clock.sleep(for: .seconds(1))
-      try? commit(&run, event, at: world.clock.now())
+      try commit(&run, event, at: world.clock.now())
     }
   }
 }

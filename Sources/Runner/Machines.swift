@@ -6,7 +6,8 @@ import Jobs
 import Store
 
 extension World {
-  /// The plan's own order at first; later what the cloud offers now, without what has failed while others remain.
+  /// The plan's own order at first; later what the cloud offers now, without what has failed while others remain, and only
+  /// where nothing of an earlier attempt shows: it may have been executed late.
   func choose(after past: [PastAttempt], for job: JobRecord) async -> Event {
     if past.isEmpty, let first = job.arrangement.candidates.first { return .chosen(first) }
     var answer = await choice(after: past, for: job)
@@ -24,6 +25,8 @@ extension World {
 
   private func choice(after past: [PastAttempt], for job: JobRecord) async -> Result<Event, APIError> {
     do throws(APIError) {
+      let listing = Listing.trusted(try await api.instances().oldestFirst.map(Listing.Listed.init))
+      if past.areAlive(in: listing) { return .success(.listed(listing)) }
       let offerings = try await api.computeOfferings().map(Offering.init)
       let plan = job.context.plan
       let ranking = Matching.rank(offerings, for: plan.resources, volumes: try await volumes(of: job))

@@ -93,8 +93,8 @@ extension Recipe {
   }
 
   private static let cloudDelays: [Recipe] = [
-    delay("list_lag", [29], upTo: 60, \.listLagSeconds), delay("cache_lag", [27], upTo: 60, \.cacheLagSeconds),
-    delay("new_not_found", [33], upTo: 60, \.newNotFoundSeconds), delay("ip_late", [56], upTo: 60, \.ipLateSeconds),
+    delay("list_lag", [29], upTo: 58, \.listLagSeconds), delay("cache_lag", [27], upTo: 60, \.cacheLagSeconds),
+    delay("new_not_found", [33], upTo: 58, \.newNotFoundSeconds), delay("ip_late", [56], upTo: 60, \.ipLateSeconds),
     delay("sshd_late", [63], upTo: 300, \.sshdLateSeconds), delay("key_late", [64], upTo: 120, \.keyLateSeconds),
     delay("slow_delete", [37], upTo: 120, \.deleteSeconds),
     delay("very_slow_delete", [37], upTo: 7_200, chance: 0.01, \.deleteSeconds),

@@ -203,6 +203,7 @@ extension Scenario {
     let results = try? await reaper.giveBackStrays(under: names) { id, name in
       kernel.disk.record.state.isStray(id, named: name) ? .over : .driven
     }
+    for (finding, taken) in results ?? [] where taken == .notProved { kernel.witness.told.insert(finding.instance.id) }
     if results != nil, !process.isDead { try? kernel.disk.endWatch(lookedAt: now) }
   }
 

@@ -23,16 +23,25 @@ final class SimulatedHost {
   var uploaded: Set<String> = []
   /// Commands that were started, by control folder. The gate: one for each, ever.
   var runs: [String: Run] = [:]
-  /// What the open connections were made to: gone when the machine changes. One for each process.
-  private var connections: [Int: (boots: Int, moves: Int)] = [:]
+  /// Who is connected: each process has a connection for each machine that it thinks of.
+  private struct Side: Hashable {
+    var process: Int
+    var machine: String
+  }
+  /// What the open connections were made to: gone when the machine changes.
+  private var connections: [Side: (boots: Int, moves: Int)] = [:]
 
-  func connection(of process: VirtualProcess) -> (boots: Int, moves: Int)? { connections[process.number] }
-
-  func connect(_ machine: SimMachine, _ process: VirtualProcess) {
-    connections[process.number] = (machine.boots, machine.moves)
+  func connection(of process: VirtualProcess, to name: String) -> (boots: Int, moves: Int)? {
+    connections[Side(process: process.number, machine: name)]
   }
 
-  func disconnect(_ process: VirtualProcess) { connections[process.number] = nil }
+  func connect(_ machine: SimMachine, _ process: VirtualProcess, as name: String) {
+    connections[Side(process: process.number, machine: name)] = (machine.boots, machine.moves)
+  }
+
+  func disconnect(_ process: VirtualProcess, from name: String) {
+    connections[Side(process: process.number, machine: name)] = nil
+  }
 
   /// Starts of which the machine remembers nothing any more.
   private(set) var forgotten: [Run] = []
@@ -65,7 +74,7 @@ struct SimulatedHosts: Hosts {
     guard !machine.authorizedKeys.isEmpty else {
       return .failure(Failure(kind: .notAuthenticated, message: "not yet"))
     }
-    kernel.host(machine.id).connect(machine, process)
+    kernel.host(machine.id).connect(machine, process, as: link.machine)
     return .success(Connected(hostKey: hostKey, fingerprint: "", user: link.users[0]))
   }
 
@@ -79,16 +88,16 @@ struct SimulatedHosts: Hosts {
     guard await process.call(verb.name, { perform(verb, at: place, on: host, machine) }) != nil,
       await process.pass(length(of: verb))
     else { return .failed(.cancelled) }
-    if let failure = mishap(on: host) { return .failed(failure) }
+    if let failure = mishap(on: host, link) { return .failed(failure) }
     guard live(link) != nil else { return .failed(.dropped) }
     return await answer(verb, at: place, on: host, link)
   }
 
   func close(_ machine: String) async {}
 
-  private func mishap(on host: SimulatedHost) -> Failure? {
+  private func mishap(on host: SimulatedHost, _ link: Link) -> Failure? {
     if kernel.lossPercent > 0, kernel.fraction() * 100 < kernel.lossPercent {
-      host.disconnect(process)
+      host.disconnect(process, from: link.machine)
       return .dropped
     }
     guard kernel.remoteFailurePercent > 0, kernel.fraction() * 100 < kernel.remoteFailurePercent else { return nil }
@@ -181,7 +190,7 @@ struct SimulatedHosts: Hosts {
     -> WorkerEvent.Kind
   {
     while true {
-      guard let machine = live(link) else { return await dropped(host) }
+      guard let machine = live(link) else { return await dropped(host, link) }
       let now = status(control, on: host, link)
       append(host.runs[control], at: place, of: RunID(machine: machine.id, control: control))
       guard now == .running, let run = host.runs[control] else { return .status(now) }
@@ -192,9 +201,9 @@ struct SimulatedHosts: Hosts {
   }
 
   /// A connection that broke without a word is given up after a while.
-  private func dropped(_ host: SimulatedHost) async -> WorkerEvent.Kind {
+  private func dropped(_ host: SimulatedHost, _ link: Link) async -> WorkerEvent.Kind {
     guard await process.pass(.seconds(15)) else { return .failed(.cancelled) }
-    host.disconnect(process)
+    host.disconnect(process, from: link.machine)
     return .failed(.dropped)
   }
 
@@ -219,7 +228,8 @@ struct SimulatedHosts: Hosts {
   /// The machine behind an open connection, while the connection can be alive.
   private func live(_ link: Link) -> SimMachine? {
     guard let machine = machine(at: link), machine.power == .on,
-      let connection = kernel.host(machine.id).connection(of: process), connection == (machine.boots, machine.moves)
+      let connection = kernel.host(machine.id).connection(of: process, to: link.machine),
+      connection == (machine.boots, machine.moves)
     else { return nil }
     return machine
   }

@@ -32,6 +32,8 @@ struct Witness {
   var starts: [RunPlace: Int] = [:]
   /// The attempts whose command a process has seen come to its own end.
   private(set) var ends: [Int: Outcome] = [:]
+  /// Machines that appeared late, and that a look has told as not proved gone.
+  var told: Set<String> = []
   /// A process ended with something that its disk would not take.
   var isForgetful = false
 
@@ -45,7 +47,10 @@ struct Witness {
   }
 
   mutating func saw(endIn record: JobRecord) {
-    guard let attempt = record.state.attempt, let outcome = record.state.outcome, outcome.isOfJob else { return }
+    // A success whose outputs are not here yet may still be lost with its machine.
+    guard record.state.isReleasing, let attempt = record.state.attempt, let outcome = record.state.outcome,
+      outcome.isOfJob
+    else { return }
     ends[attempt.number] = ends[attempt.number] ?? outcome
   }
 
@@ -159,7 +164,7 @@ extension Kernel {
     }
     // Nobody looks for others under the names of a machine that is kept before the next start.
     let keeps = verdict.record.state.attempt != nil
-    for instance in livingOurs where !keeps && isFindable(instance) {
+    for instance in livingOurs where !keeps && isFindable(instance) && !witness.told.contains(instance.id) {
       violate("I2: left with \(verdict.exitCode) while \(instance.id) (\(instance.name)) lives, and could be known")
     }
     if verdict.exitCode == 75 { violate("I6: left with 75, and everything is proved") }
@@ -257,7 +262,7 @@ extension Kernel {
 
   private func isOfAttempt(_ entry: LedgerEntry, _ past: PastAttempt) -> Bool {
     !cloud.returned.contains(entry.id) && past.instanceIDs.contains(entry.id) && past.names.contains(entry.name)
-      && entry.created <= past.sentAt.milliseconds + 60_000
+      && (past.sentAt.milliseconds - 1_000...past.sentAt.milliseconds + 60_000).contains(entry.created)
   }
 
   private func checkSecrets(_ record: JobRecord) {
