@@ -8,6 +8,8 @@ public actor RequestLimiter {
   public nonisolated let now: @Sendable () -> Duration
   /// When the bucket would be full again: the generic cell rate algorithm keeps one moment instead of a count.
   private var full: Duration
+  /// The same for what must not wait behind others.
+  private var urgentFull: Duration
   private var pausedUntil: Duration
 
   /// A bucket that gives `burst` tokens at once and `rate` tokens each second.
@@ -17,6 +19,7 @@ public actor RequestLimiter {
     tolerance = interval * (burst - 1)
     self.now = now
     full = now()
+    urgentFull = now()
     pausedUntil = now()
   }
 
@@ -25,11 +28,12 @@ public actor RequestLimiter {
 
   /// Takes a token, now or in advance, and says how long the caller must wait before it uses it.
   ///
-  /// - Parameter keepsPause: whether the pause after somebody's 429 counts.
-  public func reserve(keepsPause: Bool = true) -> Duration {
+  /// - Parameter isUrgent: it has a queue of its own, as fast as the other, and does not keep the pause after somebody's 429.
+  public func reserve(isUrgent: Bool = false) -> Duration {
     let now = now()
-    let ready = max(full - tolerance, keepsPause ? pausedUntil : now, now)
+    let ready = max((isUrgent ? urgentFull : full) - tolerance, isUrgent ? now : pausedUntil, now)
     full = max(full, now) + interval
+    if isUrgent { urgentFull = max(urgentFull, now) + interval }
     return ready - now
   }
 

@@ -81,9 +81,10 @@ extension RetryingForwardCompute {
     }
   }
   public func deleteInstance(_ id: String) async throws(APIError) {
-    // A pause that a read was told to make may be a minute; the machine costs money, and at worst the answer is a 429.
+    // A pause that a read was told to make may be a minute, and many jobs may have many reads before it; the machine costs
+    // money, and at worst the answer is a 429.
     let operation = "delete instance \(Excerpt.escaped(id, limit: 100))"
-    try await repeating(operation, keepsPause: false) { () throws(APIError) in try await inner.deleteInstance(id) }
+    try await repeating(operation, isUrgent: true) { () throws(APIError) in try await inner.deleteInstance(id) }
   }
   public func volumes() async throws(APIError) -> [Volume] {
     try await repeating(Read.volumes.operation) { () throws(APIError) in try await inner.volumes() }
@@ -122,12 +123,12 @@ extension RetryingForwardCompute {
 
 extension RetryingForwardCompute {
   private func repeating<Value: Sendable>(
-    _ operation: String, keepsPause: Bool = true, _ call: () async throws(APIError) -> Value
+    _ operation: String, isUrgent: Bool = false, _ call: () async throws(APIError) -> Value
   ) async throws(APIError) -> Value {
     let start = limiter.now()
     var paused: Duration = .zero
     for attempt in 1... {
-      try await turn(operation, keepsPause: keepsPause)
+      try await turn(operation, isUrgent: isUrgent)
       do {
         return try await call()
       } catch {
@@ -152,11 +153,11 @@ extension RetryingForwardCompute {
   }
 
   /// Waits for a token, and once more when somebody else met a 429 meanwhile.
-  private func turn(_ operation: String, keepsPause: Bool = true) async throws(APIError) {
-    let wait = await limiter.reserve(keepsPause: keepsPause)
+  private func turn(_ operation: String, isUrgent: Bool = false) async throws(APIError) {
+    let wait = await limiter.reserve(isUrgent: isUrgent)
     guard wait > .zero else { return }
     try await pause(wait, operation)
-    let rest = keepsPause ? await limiter.remainingPause() : .zero
+    let rest = isUrgent ? .zero : await limiter.remainingPause()
     if rest > .zero { try await pause(rest, operation) }
   }
 

@@ -147,6 +147,41 @@ extension Attempt {
   }
 }
 
+// MARK: - From one task to the next
+
+extension Attempt {
+  /// Whether a task of the same spec could still run to its end on these machines before the deadline in their names.
+  func canBeHandedOver(in plan: JobPlan, at now: Moment) -> Bool {
+    guard plan.task?.reuses == true else { return false }
+    let needed = (plan.limits.maxDuration ?? 0) + plan.limits.killGrace + plan.limits.outputGrace
+    return machines.allSatisfy { machine in
+      // One that was made twice, or that is about to end, is given back.
+      guard machine.instances.count == 1, machine.strikes == 0, let name = MachineName(machine.name) else {
+        return false
+      }
+      return name.expiry == 0 || !name.isExpired(at: now + .seconds(needed))
+    }
+  }
+
+  /// The same machines, with their names, addresses and pinned keys, as the first attempt of another task.
+  func inherited(at now: Moment) -> Attempt {
+    changing { attempt in
+      attempt.number = 1
+      attempt.sentAt = now
+      (attempt.launchedAt, attempt.endedAt, attempt.unreachableSince, attempt.deleteAskedAt) = (nil, nil, nil, nil)
+      for index in attempt.machines.indices { attempt.machines[index].beginAgain(at: now) }
+    }
+  }
+}
+
+extension Machine {
+  /// For another task, which pays from now on.
+  fileprivate mutating func beginAgain(at now: Moment) {
+    (end, hasRestarted) = (nil, nil)
+    for index in instances.indices { instances[index].since = now }
+  }
+}
+
 // MARK: - Reads while the machine is wanted
 
 extension Attempt {

@@ -34,6 +34,8 @@ package struct JobPlan: Codable, Sendable, Equatable {
   package var retry: Retry
   package var teardown: Teardown
   package var checkpoint: CheckpointPlan?
+  /// Which job of a sweep this is; nil: a job by itself.
+  package var task: SweepTask?
 
   package struct Variable: Codable, Sendable, Equatable {
     package var name: String
@@ -90,6 +92,8 @@ package struct JobPlan: Codable, Sendable, Equatable {
     package var source: String
     /// Relative to ``JobPlan/root``: what it becomes, or for a glob the folder it goes into. nil: the same relative name.
     package var destination: String?
+    /// Of a task: the folder of its own below ``JobPlan/root`` that this starts from, so that no task overwrites another's.
+    package var folder: String?
     package var field: String
     package var place: Place
 

@@ -18,12 +18,14 @@ extension JobPlan {
 
   /// Fills in every default and resolves the environment, or tells all that stands against it.
   ///
-  /// `file` is the absolute path of the spec; `environment` answers with a local variable's value.
+  /// `file` is the absolute path of the spec; a sweep is planned task by task, see ``PlannedWork``; `environment` answers with a local variable's value.
   package static func make(
-    spec: JobSpec, file: String, environment: (String) -> String?
+    spec: JobSpec, file: String, isTask: Bool = false, environment: (String) -> String?
   ) -> Result<JobPlan, SpecProblems> {
     var planner = Planner(root: SpecPaths.folder(of: file), home: environment("HOME"))
     planner.refuseWhatCannotRun(spec)
+    if !isTask { planner.refuseSweep(spec) }
+    planner.refuseSharedFolder(spec)
     planner.protectTheSpec(spec, file: file)
     let envs = planner.envs(spec, environment)
     planner.requireSecrets(spec, environment)
@@ -104,12 +106,30 @@ private struct Planner {
 
   /// Part of version 1, checked by the decoder, and not run by this version of fcrun: better refused than ignored.
   mutating func refuseWhatCannotRun(_ spec: JobSpec) {
-    refuse(spec.matrix?.place, "matrix", "one spec for each combination")
-    refuse(spec.maxParallel?.place, "max_parallel", "it left out")
     refuse(spec.notify?.place, "notify", "it left out; the exit code of submit tells the end")
     if let engine = spec.engine, engine.value != .none {
       refuse(engine.place, "engine", "\"none\"; the command can start \(engine.value.rawValue) itself")
     }
+  }
+
+  /// One plan is one job.
+  mutating func refuseSweep(_ spec: JobSpec) {
+    if let matrix = spec.matrix { report(matrix.place, "matrix", "makes a sweep; expected a spec of one job") }
+    if let parallel = spec.maxParallel, spec.matrix == nil {
+      report(
+        parallel.place, "max_parallel",
+        "is given without a sweep; expected a matrix beside it, --array or --tasks, or no max_parallel")
+    }
+    if let reuse = spec.reuse, reuse.value, spec.matrix == nil {
+      report(
+        reuse.place, "reuse", "is given without a sweep; expected a matrix beside it, --array or --tasks, or no reuse")
+    }
+  }
+
+  /// Tasks follow one another on a machine: what one leaves in a folder of its own cannot be in the next one's way.
+  mutating func refuseSharedFolder(_ spec: JobSpec) {
+    guard spec.reuse?.value == true, let workdir = spec.workdir else { return }
+    report(workdir.place, "workdir", "is given beside reuse; expected no workdir: each task has a fresh one of its own")
   }
 
   private mutating func refuse(_ place: Place?, _ field: String, _ instead: String) {

@@ -39,6 +39,7 @@ package struct JobSpec: Sendable, Equatable {
   package var teardown: Located<Teardown>?
   package var matrix: Located<[Axis]>?
   package var maxParallel: Located<Int>?
+  package var reuse: Located<Bool>?
   package var checkpoint: Located<Checkpoint>?
   package var notify: Located<[Notice]>?
   package var engine: Located<Engine>?

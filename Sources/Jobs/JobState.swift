@@ -44,6 +44,8 @@ package enum Phase: Codable, Hashable, Sendable {
   case stopping(Attempt, Outcome)
   /// The command is over on every node; logs are complete; outputs are not here yet.
   case collecting(Attempt, Outcome)
+  /// The task is over, its outputs are here, and its machines are well: another task of its sweep may have them.
+  case handing(Attempt, Outcome)
   /// The outcome is settled. All that remains is to be rid of the machines.
   case releasing(Attempt, Outcome)
   /// DELETE was sent before the logs and outputs were safe: what still comes is taken.
@@ -81,6 +83,7 @@ package enum Effect: Equatable, Sendable {
   case follow(Attempt)
   case stop(Attempt)
   case collect(Attempt)
+  case clear(Attempt)
   case delete(Attempt)
   case salvage(Attempt)
   case verify(Attempt)
@@ -106,6 +109,12 @@ package enum Event: Equatable, Sendable {
   case ended([NodeEnd])
   case stopped([NodeEnd])
   case collected(missing: [String])
+  /// Nothing of the task runs any more.
+  case cleared
+  /// The task of this name has the machines now: durable in the same moment as this end.
+  case handedOver(to: String)
+  /// No task waits for the machines.
+  case unwanted
   /// No node can be reached; `wasConnected` when the connection was there and broke.
   case unreachable(String, wasConnected: Bool)
   case deleted([DeleteAnswer])
@@ -246,6 +255,7 @@ extension JobState {
     case .running(let attempt): .perform(doubt ? .observe(attempt) : .follow(attempt))
     case .stopping(let attempt, _): .perform(doubt ? .observe(attempt) : .stop(attempt))
     case .collecting(let attempt, _): .perform(doubt ? .observe(attempt) : .collect(attempt))
+    case .handing(let attempt, _): .perform(.clear(attempt))
     case .releasing(let attempt, _): .perform(doubt ? .verify(attempt) : .delete(attempt))
     case .salvaging(let attempt, _): .perform(.salvage(attempt))
     case .proving(let attempt, _): .perform(.verify(attempt))
@@ -273,8 +283,8 @@ extension JobState {
       return unreachable(why, wasConnected: wasConnected, in: context, at: now)
     case .observed(let observations): return try observed(observations, in: context, at: now)
     case .restarted: return restarted(at: now)
-    case .chosen, .posted, .listed, .priced, .reached, .uploaded, .launched, .ended, .stopped, .collected, .deleted,
-      .salvaged, .verified:
+    case .chosen, .posted, .listed, .priced, .reached, .uploaded, .launched, .ended, .stopped, .collected, .cleared,
+      .handedOver, .unwanted, .deleted, .salvaged, .verified:
       return try progressed(event, in: context, at: now)
     }
   }
@@ -298,7 +308,9 @@ extension JobState {
     case (.stopping(let attempt, let outcome), .stopped(let ends)):
       with(.collecting(attempt.reachable.ended(ends).endedNow(now), outcome))
     case (.collecting(let attempt, let outcome), .collected(let missing)):
-      leaving(attempt, outcome.judged(missing: missing), in: context)
+      leaving(attempt, outcome.judged(missing: missing), in: context, at: now)
+    case (.handing(let attempt, let outcome), .handedOver): handedOver(attempt, outcome, at: now)
+    case (.handing(let attempt, let outcome), .unwanted): with(.releasing(attempt, outcome))
     case (.releasing(let attempt, let outcome), .deleted(let answers)):
       deleted(answers, in: attempt, outcome, context: context, at: now)
     case (.salvaging(let attempt, let outcome), .salvaged): with(.proving(attempt, outcome))
@@ -331,6 +343,7 @@ extension JobState {
       .uploading(let attempt), .launching(let attempt), .running(let attempt), .stopping(let attempt, _),
       .collecting(let attempt, _):
       with(.releasing(attempt, outcome))
+    case .handing(let attempt, let settled): with(.releasing(attempt, settled))
     case .releasing, .salvaging, .proving, .finished: self
     }
   }
@@ -342,7 +355,7 @@ extension JobState {
     case .finished(let outcome, let kept?): with(.releasing(kept, outcome))
     case .stopping(let attempt, _): with(.stopping(attempt, .cancelled))
     case .collecting(let attempt, _): with(.collecting(attempt.ending(at: now), .cancelled))
-    case .choosing, .creating, .settling, .pricing, .booting, .connecting, .uploading, .releasing,
+    case .choosing, .creating, .settling, .pricing, .booting, .connecting, .uploading, .handing, .releasing,
       .salvaging, .proving, .finished:
       interrupted(.cancelled, at: now)
     }
@@ -359,6 +372,7 @@ extension JobState {
     case .settling(let attempt), .pricing(let attempt), .booting(let attempt), .connecting(let attempt),
       .uploading(let attempt), .launching(let attempt), .running(let attempt):
       with(.releasing(attempt, outcome))
+    case .handing(let attempt, let settled): with(.releasing(attempt, settled))
     case .releasing, .proving, .finished: self
     case .salvaging(let attempt, let outcome): with(.proving(attempt, outcome))
     }
@@ -379,6 +393,8 @@ extension JobState {
       let isGivenUp = noted.isGivenUp(at: now, after: .seconds(context.plan.limits.outputGrace))
       return with(
         isGivenUp ? .releasing(noted, outcome.judged(uncollected: why)) : .collecting(noted, outcome))
+    // A machine that cannot be reached now is no gift.
+    case .handing(let attempt, let outcome): return with(.releasing(attempt, outcome))
     case .choosing, .creating, .settling, .pricing, .booting, .connecting, .releasing, .salvaging, .proving, .finished:
       return self
     }
@@ -400,7 +416,7 @@ extension JobState {
       return with(attempt.doubted(observations, outcome) { .stopping($0, outcome) })
     case .collecting(let attempt, let outcome):
       return with(attempt.doubted(observations, outcome) { .collecting($0, outcome) })
-    case .choosing, .creating, .settling, .pricing, .releasing, .salvaging, .proving, .finished:
+    case .choosing, .creating, .settling, .pricing, .handing, .releasing, .salvaging, .proving, .finished:
       throw IllegalTransition(state: self, event: .observed(observations))
     }
   }
@@ -412,7 +428,7 @@ extension JobState {
   /// The next moment at which something has run out, and what.
   package func deadline(in context: JobContext) -> (at: Moment, what: Deadline)? {
     switch phase {
-    case .choosing, .releasing, .salvaging, .proving, .finished: return nil
+    case .choosing, .handing, .releasing, .salvaging, .proving, .finished: return nil
     case .creating(let attempt), .settling(let attempt), .pricing(let attempt), .booting(let attempt),
       .connecting(let attempt):
       return earlier((attempt.bootDeadline(in: context.plan), .boot), budget(of: attempt, in: context.plan))
@@ -448,7 +464,7 @@ extension JobState {
 
   private func afterDeadline(_ spent: Outcome, at now: Moment) -> JobState {
     switch phase {
-    case .choosing, .releasing, .salvaging, .proving, .finished: self
+    case .choosing, .handing, .releasing, .salvaging, .proving, .finished: self
     case .creating(let attempt), .settling(let attempt), .pricing(let attempt), .booting(let attempt),
       .connecting(let attempt):
       with(.releasing(attempt.maybeSent(at: now), spent))
@@ -476,7 +492,7 @@ extension JobState {
     case .pricing(let made): with(.pricing(made.takingAlong(past, in: listing, at: now)))
     case .releasing(let left, let outcome): with(.releasing(left.takingAlong(past, in: listing, at: now), outcome))
     case .choosing, .creating, .settling, .booting, .connecting, .uploading, .launching, .running, .stopping,
-      .collecting, .salvaging, .proving, .finished:
+      .collecting, .handing, .salvaging, .proving, .finished:
       next
     }
   }
@@ -519,7 +535,9 @@ extension JobState {
   }
 
   /// The end of the work on the machines: they are given back, unless the user asked to keep them.
-  private func leaving(_ attempt: Attempt, _ outcome: Outcome, in context: JobContext) -> JobState {
+  private func leaving(
+    _ attempt: Attempt, _ outcome: Outcome, in context: JobContext, at now: Moment
+  ) -> JobState {
     let keeps =
       switch context.plan.teardown {
       case .always: false
@@ -527,9 +545,28 @@ extension JobState {
       case .never: true
       }
     let isRetried = isRetried(outcome, after: past.tries + 1, in: context.plan.retry)
+    if !keeps, !isRetried, outcome.isOfJob, !outcome.blamesOffering, attempt.canBeHandedOver(in: context.plan, at: now)
+    {
+      return with(.handing(attempt, outcome))
+    }
     return with(
       keeps && !isRetried && !outcome.endsPaying ? .finished(outcome, kept: attempt) : .releasing(attempt, outcome))
   }
+
+  /// Another task has the machines, and gives them back. What they cost until now was this one's.
+  private func handedOver(_ attempt: Attempt, _ outcome: Outcome, at now: Moment) -> JobState {
+    JobState(
+      phase: .finished(outcome, kept: nil), past: past + [PastAttempt(attempt, outcome: outcome, releasedAt: now)])
+  }
+
+  /// The other side of it: a task that has had no machine yet begins on those of another one.
+  package func inheriting(_ attempt: Attempt, at now: Moment) -> JobState {
+    precondition(isUnbegun, "only a task that waits can inherit a machine")
+    return JobState(phase: .connecting(attempt.inherited(at: now)), past: past)
+  }
+
+  /// Nothing was ever rented for the job.
+  package var isUnbegun: Bool { if case .choosing = phase { past.isEmpty } else { false } }
 }
 
 // MARK: - Giving back
@@ -605,6 +642,7 @@ extension JobState {
     case .running: "running"
     case .stopping: "stopping"
     case .collecting: "collecting"
+    case .handing: "handing"
     case .releasing: "releasing"
     case .salvaging: "salvaging"
     case .proving: "proving"
@@ -618,8 +656,8 @@ extension JobState {
     case .choosing: nil
     case .creating(let attempt), .settling(let attempt), .pricing(let attempt), .booting(let attempt),
       .connecting(let attempt), .uploading(let attempt), .launching(let attempt), .running(let attempt),
-      .stopping(let attempt, _), .collecting(let attempt, _), .releasing(let attempt, _), .salvaging(let attempt, _),
-      .proving(let attempt, _):
+      .stopping(let attempt, _), .collecting(let attempt, _), .handing(let attempt, _), .releasing(let attempt, _),
+      .salvaging(let attempt, _), .proving(let attempt, _):
       attempt
     case .finished(_, let kept): kept
     }
@@ -632,7 +670,7 @@ extension JobState {
   package var outcome: Outcome? {
     switch phase {
     case .choosing, .creating, .settling, .pricing, .booting, .connecting, .uploading, .launching, .running: nil
-    case .stopping(_, let outcome), .collecting(_, let outcome), .releasing(_, let outcome),
+    case .stopping(_, let outcome), .collecting(_, let outcome), .handing(_, let outcome), .releasing(_, let outcome),
       .salvaging(_, let outcome), .proving(_, let outcome), .finished(let outcome, _):
       outcome
     }
@@ -648,7 +686,7 @@ extension JobState {
     case .choosing: false
     case .creating(let attempt): attempt.mayExist
     case .settling, .pricing, .booting, .connecting, .uploading, .launching, .running, .stopping, .collecting,
-      .releasing, .salvaging, .proving, .finished:
+      .handing, .releasing, .salvaging, .proving, .finished:
       true
     }
   }
@@ -658,7 +696,7 @@ extension JobState {
     switch phase {
     case .releasing, .salvaging, .proving: true
     case .choosing, .creating, .settling, .pricing, .booting, .connecting, .uploading, .launching, .running, .stopping,
-      .collecting, .finished:
+      .collecting, .handing, .finished:
       false
     }
   }

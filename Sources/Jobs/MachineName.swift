@@ -39,8 +39,10 @@ package struct MachineName: Equatable, Sendable {
   /// Whether `text` can be the mark of an owner: six of a-z and 0-9.
   package static func isOwner(_ text: String) -> Bool { text.count == 6 && text.allSatisfy(\.isLowercaseBase36) }
 
+  /// The name without the label that people read in it.
+  package var stem: String { "\(Self.prefix)\(owner)-\(job)-a\(attempt)-n\(node)-\(String(expiry, radix: 36))" }
+
   package func text(label: String) -> String {
-    let stem = "\(Self.prefix)\(owner)-\(job)-a\(attempt)-n\(node)-\(String(expiry, radix: 36))"
     let whole = label.isEmpty ? stem : "\(stem)-\(label)"
     return String(whole.prefix(Self.longest)).trimmingDashes
   }

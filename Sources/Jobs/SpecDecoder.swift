@@ -23,7 +23,11 @@ package enum SpecDecoder {
 
   /// As much of the spec as can be read, beside all that is wrong: for problems that only planning finds.
   static func readable(_ parsed: SpecNode.Parsed, _ layers: SpecLayers) -> (spec: JobSpec?, problems: [SpecProblem]) {
-    let whole = layers.applied(to: parsed)
+    readable(layers.applied(to: parsed))
+  }
+
+  /// Of the whole, with all layers.
+  static func readable(_ whole: SpecNode.Parsed) -> (spec: JobSpec?, problems: [SpecProblem]) {
     var reader = SpecReader()
     let spec = whole.node.flatMap { reader.spec($0) }
     // What its notation has complained about is not judged once more.
@@ -105,12 +109,10 @@ extension SpecReader {
   private mutating func fleet(_ fields: Fields, into spec: inout JobSpec) {
     spec.matrix = located(fields, "matrix") { $0.matrix($1, $2) }
     spec.maxParallel = located(fields, "max_parallel") { $0.integer($1, $2, atLeast: 1) }
+    spec.reuse = located(fields, "reuse") { $0.flag($1, $2) }
     spec.checkpoint = located(fields, "checkpoint") { $0.checkpoint($1, $2) }
     spec.notify = located(fields, "notify") { $0.notify($1, $2) }
     spec.engine = located(fields, "engine") { $0.choice($1, $2, of: JobSpec.Engine.self) }
-    if let (node, path) = fields("max_parallel"), fields("matrix") == nil {
-      report(node.place, path, "is given without a matrix", expected: "a matrix beside it, or no max_parallel")
-    }
   }
 
   /// A job that names no limit at all would take whatever is offered. A constraint that is written wrong is one all the same.

@@ -73,9 +73,14 @@ extension SpecReader {
     if case .object = node.value, members.isEmpty {
       report(node.place, path, "is empty", expected: "at least one list of values")
     }
+    var seen: Set<String> = []
     return members.compactMap { member in
       let memberPath = path.appending(member.key)
       guard variableName(member.key, member.keyPlace, memberPath) else { return nil }
+      if !seen.insert(member.key.uppercased()).inserted {
+        let expected = "names that differ in more than upper and lower case"
+        report(member.keyPlace, memberPath, "\(quoted(member.key)) is there twice", expected: expected)
+      }
       return JobSpec.Axis(name: member.key, values: axis(member.node, memberPath))
     }
   }

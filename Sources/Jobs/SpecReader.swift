@@ -81,6 +81,14 @@ struct SpecReader {
     return number
   }
 
+  mutating func flag(_ node: SpecNode, _ path: SpecPath) -> Bool? {
+    guard case .bool(let flag) = node.value else {
+      report(node.place, path, "is \(node.inWords)", expected: "true or false")
+      return nil
+    }
+    return flag
+  }
+
   /// One of `Choice`'s words.
   mutating func choice<Choice: RawRepresentable & CaseIterable>(
     _ node: SpecNode, _ path: SpecPath, of type: Choice.Type

@@ -59,7 +59,10 @@ package enum SpecSchema {
     SpecField(
       "matrix", .map(of: .list(of: .either([.anyText(), .number, .flag]), least: 1), names: variableName, least: 1),
       "One job for each combination of the values."),
-    SpecField("max_parallel", .integer(least: 1), "How many jobs of a matrix run at once.", otherwise: "4"),
+    SpecField("max_parallel", .integer(least: 1), "How many jobs of a sweep run at once.", otherwise: "4"),
+    SpecField(
+      "reuse", .flag, "Jobs of a sweep follow one another on the same machines: boot is paid once for each.",
+      otherwise: "`false`"),
     SpecField(
       "checkpoint", .object(checkpoint), "What is fetched while the job runs, and put back before the next attempt."),
     SpecField("notify", .list(of: .object(notice, oneOf: ["webhook", "command"])), "Who is told of events."),
@@ -94,7 +97,7 @@ package enum SpecSchema {
 
   package static let limits: [SpecField] = [
     SpecField("max_duration", .duration(least: 1), "From launch, setup included, for each attempt."),
-    SpecField("max_cost", .money, "For the whole run, all attempts together."),
+    SpecField("max_cost", .money, "For the whole run, all attempts together; for all tasks of a sweep."),
     SpecField(
       "boot_timeout", .duration(least: 1), "How long a machine may take until it can be used.",
       otherwise: "3 times the offering's longest boot time, at least 10 minutes"),
@@ -154,8 +157,7 @@ package enum SpecSchema {
       of: [
         ("$schema", .string("https://json-schema.org/draft/2020-12/schema")), ("$id", .string("urn:fcrun:job:1")),
         ("title", .string("A job of fcrun, version 1")),
-      ] + SpecShape.object(spec).schema
-        + [("dependentRequired", .object(of: [("max_parallel", .list(of: [.string("matrix")]))]))])
+      ] + SpecShape.object(spec).schema)
   }
 
   /// The objects by the path they have in a spec; `[]` is any entry of a list.
@@ -178,7 +180,8 @@ package enum SpecSchema {
   private static func anchor(_ name: String) -> String {
     switch name {
     case "ssh_key", "ssh_user": "ssh_key-and-ssh_user"
-    case "matrix", "max_parallel", "notify", "engine": "not-yet"
+    case "max_parallel": "matrix"
+    case "notify", "engine": "not-yet"
     case "$schema": "in-an-editor"
     default: name
     }

@@ -5,12 +5,12 @@ extension JobState {
   /// one that the attempt works with. A driver that still looks for a name, or that is about to adopt what it finds, has no
   /// strays under it.
   package func isStray(_ id: String, named name: MachineName) -> Bool {
-    guard let attempt, attempt.number == name.attempt else {
-      return past.contains { $0.number == name.attempt } || attempt == nil && isOver
+    // Not by its number: a machine that was handed over carries the number of the attempt that asked for it.
+    guard let machine = attempt?.machines.first(where: { MachineName($0.name) == name }) else {
+      return past.contains { $0.names.contains { MachineName($0) == name } } || attempt == nil && isOver
     }
     // Where all are given back, whatever its driver does not know yet is wanted by nobody either.
-    guard let machine = attempt.machines.first(where: { $0.node == name.node }), isReleasing || machine.post == .made
-    else { return false }
+    guard isReleasing || machine.post == .made else { return false }
     // Of several that were made for one POST the first is worked with.
     return isReleasing ? !machine.instances.contains { $0.id == id } : machine.id != id
   }

@@ -281,10 +281,13 @@ package struct Collect: Codable, Sendable, Equatable {
     package var source: String
     /// What it becomes, relative to `root`; nil: the same relative name. With a glob: the folder that the matches go into.
     package var destination: String?
+    /// The folder below `root` that the place starts from; nil: `root` itself.
+    package var folder: String?
 
-    package init(source: String, destination: String?) {
+    package init(source: String, destination: String?, folder: String? = nil) {
       self.source = source
       self.destination = destination
+      self.folder = folder
     }
   }
 

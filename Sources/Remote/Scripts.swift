@@ -419,6 +419,10 @@ package enum Script {
             fi ;;
         esac
       fi
+      # What has left the process group and the logs behind still has the folder of its outputs in its environment.
+      [ ! -f exit ] || grep -lsF "FCRUN_OUTPUT_DIR=$C/outputs" /proc/[0-9]*/environ | while read -r p; do
+        p=${p#/proc/}; kill -s KILL "${p%/environ}" 2>/dev/null
+      done
       report
       end 0
       """#

@@ -31,17 +31,21 @@ package struct Verdict: Sendable, Equatable {
 package struct Driver: Sendable {
   let world: World
   let journal: any Journal
+  /// Somebody here drives the task on that gets a machine of this one.
+  let handsOver: Bool
 
-  package init(world: World, journal: any Journal) {
+  package init(world: World, journal: any Journal, handsOver: Bool = false) {
     self.world = world
     self.journal = journal
+    self.handsOver = handsOver
   }
 
   /// Drives until the job is finished, or until the release stays unproved for as long as is reported (rulings 7).
   /// - Parameter first: what happens to the job as it is taken; a cancel where the driver is started for that.
   /// - Throws: ``StoreError`` when the store fails before anything is rented, or when the job was taken over.
   package func run(_ record: JobRecord, first: Event = .restarted) async throws -> Verdict {
-    try await Driver(world: world.onTimeLine(of: record), journal: journal).drive(record, first: first)
+    try await Driver(world: world.onTimeLine(of: record), journal: journal, handsOver: handsOver)
+      .drive(record, first: first)
   }
 
   private func drive(_ record: JobRecord, first: Event) async throws -> Verdict {
@@ -57,7 +61,8 @@ package struct Driver: Sendable {
         continue
       }
       let (event, wake) = try await perform(effect, for: &run)
-      if let event { try step(&run, event) }
+      // Who is told to end hands nothing over.
+      if let event, event != .cleared { try step(&run, event) } else if event != nil, wake == nil { try handOver(&run) }
       if let wake { try step(&run, waking: wake) }
       // A signal that came while a machine was given back: there is no next attempt.
       if let signal = run.signal?.what, case .choosing = run.record.state.phase { try step(&run, .interrupted(signal)) }
@@ -173,6 +178,31 @@ extension Driver {
     world.narrator.tell(.warning(job: run.record.id, trouble))
   }
 
+}
+
+// MARK: - From one task to the next
+
+extension Driver {
+  /// The machines are the next task's, or are given back. Nothing may come between the choice and the transaction, and what
+  /// cannot be stored does not happen.
+  private func handOver(_ run: inout Run) throws {
+    let now = world.clock.now()
+    do {
+      let word: (String) -> String = { Event.handedOver(to: $0).word }
+      guard handsOver, let heir = try journal.handOver(run.record, at: now, event: word) else {
+        return try step(&run, .unwanted)
+      }
+      let event = Event.handedOver(to: heir.name)
+      run.record.state = try run.record.state.after(event, in: run.record.context, at: now)
+      run.record.updatedAt = now
+      (run.stored, run.unstored) = (run.record.state, nil)
+      world.narrator.tell(.moved(run.record, event: event, at: now))
+    } catch let error as StoreError {
+      if case .fenced = error { throw error }
+      world.narrator.tell(.warning(job: run.record.id, "the machine is not reused: \(error)"))
+      try step(&run, .unwanted)
+    }
+  }
 }
 
 // MARK: - A store that fails

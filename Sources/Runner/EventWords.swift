@@ -16,6 +16,9 @@ extension Event {
     case .ended(let ends), .stopped(let ends): "ended: " + ends.map(\.word).joined(separator: ", ")
     case .collected(let missing):
       missing.isEmpty ? "collected" : "collected, missing \(missing.joined(separator: ", "))"
+    case .cleared: "cleared"
+    case .handedOver(let heir): "machine handed over to \(heir)"
+    case .unwanted: "no task waits for the machine"
     case .unreachable(let why, _): "unreachable: \(why)"
     case .deleted(let answers): "delete: " + answers.map { "\($0.id) \($0.how)" }.joined(separator: ", ")
     case .salvaged: "salvaged"
@@ -33,7 +36,7 @@ extension Event {
     switch self {
     case .restarted, .deadline, .cancelRequested, .interrupted: true
     case .chosen, .posted, .listed, .priced, .observed, .reached, .uploaded, .launched, .ended, .stopped, .collected,
-      .unreachable, .deleted, .salvaged, .verified, .failed:
+      .cleared, .handedOver, .unwanted, .unreachable, .deleted, .salvaged, .verified, .failed:
       false
     }
   }
@@ -57,7 +60,7 @@ extension Event {
     case .verified(let reads, _):
       reads.lazy.compactMap { if case .unknown(let why) = $0.how { why } else { nil } }.first
     case .restarted, .chosen, .listed, .priced, .reached, .uploaded, .launched, .ended, .stopped, .collected,
-      .salvaged, .failed, .deadline, .cancelRequested, .interrupted:
+      .cleared, .handedOver, .unwanted, .salvaged, .failed, .deadline, .cancelRequested, .interrupted:
       nil
     }
   }

@@ -26,7 +26,7 @@ enum Pace {
       case .price, .salvage: .zero
       case .observe(let attempt): observe(attempt, in: run, at: now)
       case .reach: reach(run)
-      case .upload, .launch, .follow, .stop, .collect:
+      case .upload, .launch, .follow, .stop, .collect, .clear:
         tries == 0 ? .zero : doubling(.milliseconds(250), tries - 1, cap: .seconds(10))
       case .delete: tries == 0 ? .zero : doubling(.milliseconds(500), tries / 2, cap: .seconds(30))
       case .verify: verify(run)

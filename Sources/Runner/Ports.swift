@@ -65,6 +65,15 @@ package protocol Wakes: Sendable {
 package protocol Journal: Sendable {
   func job(_ id: String) throws(StoreError) -> JobRecord
   func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError)
+  /// See ``JobStore/handOver(_:at:event:)``.
+  func handOver(_ job: JobRecord, at now: Moment, event: (_ heir: String) -> String) throws(StoreError) -> JobRecord?
+}
+
+extension Journal {
+  /// For those that know one job only.
+  package func handOver(
+    _ job: JobRecord, at now: Moment, event: (_ heir: String) -> String
+  ) throws(StoreError) -> JobRecord? { nil }
 }
 
 extension JobStore: Journal {}

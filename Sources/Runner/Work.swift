@@ -64,6 +64,16 @@ extension World {
     return followed
   }
 
+  /// Ends what the task has left running, for the next one.
+  func clear(_ attempt: Attempt, for job: JobRecord) async -> Event {
+    let start = clock.now()
+    let stop = Stop(control: job.control(of: attempt), grace: Double(job.context.plan.limits.killGrace))
+    let answers = await each(attempt.machines) { machine in
+      await askAgain(.stop(stop), of: machine, in: attempt, for: job)
+    }
+    return answers.firstFailure.map { event(of: $0, since: start) } ?? answers.firstLoss ?? .cleared
+  }
+
   /// Outputs of every node; those of node 0 land where the spec says, the others' beside them in `node-<rank>/`.
   func collect(_ attempt: Attempt, for job: JobRecord, into partial: String = "") async -> Event {
     let start = clock.now()
@@ -236,12 +246,13 @@ extension World {
   private func environment(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> [Launch.Variable] {
     let plan = job.context.plan
     let hosts = attempt.machines.map { $0.address?.host ?? "" }
-    let own = [
-      ("FCRUN_JOB_ID", job.id), ("FCRUN_JOB_NAME", job.name), ("FCRUN_ATTEMPT", "\(attempt.number)"),
-      ("FCRUN_NODE_RANK", "\(machine.node)"), ("FCRUN_NUM_NODES", "\(attempt.machines.count)"),
-      ("FCRUN_NODE_IPS", hosts.joined(separator: "\n")), ("FCRUN_HEAD_IP", hosts.first ?? ""),
-      ("FCRUN_NODE_IP", machine.address?.host ?? ""), ("FCRUN_GPUS_PER_NODE", "\(attempt.offering.numGPUs ?? 0)"),
-    ]
+    let own =
+      [
+        ("FCRUN_JOB_ID", job.id), ("FCRUN_JOB_NAME", job.name), ("FCRUN_ATTEMPT", "\(attempt.number)"),
+        ("FCRUN_NODE_RANK", "\(machine.node)"), ("FCRUN_NUM_NODES", "\(attempt.machines.count)"),
+        ("FCRUN_NODE_IPS", hosts.joined(separator: "\n")), ("FCRUN_HEAD_IP", hosts.first ?? ""),
+        ("FCRUN_NODE_IP", machine.address?.host ?? ""), ("FCRUN_GPUS_PER_NODE", "\(attempt.offering.numGPUs ?? 0)"),
+      ] + (plan.task?.environment ?? []).map { ($0.name, $0.value) }
     let users = plan.envs.map { ($0.name, $0.value) } + plan.secrets.map { ($0, secrets.value(of: $0) ?? "") }
     let taken = Set(users.map(\.0))
     return (own.filter { !taken.contains($0.0) } + users).map { Launch.Variable(name: $0.0, value: $0.1) }
@@ -282,7 +293,9 @@ extension JobPlan.FilePlan {
 }
 
 extension JobPlan.OutputPlan {
-  fileprivate var remote: Collect.Output { Collect.Output(source: source, destination: destination) }
+  fileprivate var remote: Collect.Output {
+    Collect.Output(source: source, destination: destination, folder: folder)
+  }
 }
 
 extension Command {

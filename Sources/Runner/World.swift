@@ -54,6 +54,7 @@ package struct World: Sendable {
     case .follow(let attempt): await follow(attempt, for: job)
     case .stop(let attempt): await stop(attempt, for: job)
     case .collect(let attempt): await collect(attempt, for: job)
+    case .clear(let attempt): await clear(attempt, for: job)
     case .delete(let attempt): await delete(attempt)
     case .salvage(let attempt): await salvage(attempt, for: job)
     case .verify(let attempt): await verify(attempt)

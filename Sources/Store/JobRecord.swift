@@ -5,17 +5,21 @@ package struct JobRecord: Sendable, Equatable {
   package var context: JobContext
   package var arrangement: Arrangement
   package var state: JobState
+  /// The sweep it is a task of.
+  package var sweep: String?
   /// Raised by every process that takes the job over; a write with an older one is refused.
   package var epoch: Int
   package var createdAt: Moment
   package var updatedAt: Moment
 
   package init(
-    context: JobContext, arrangement: Arrangement, state: JobState, epoch: Int, createdAt: Moment, updatedAt: Moment
+    context: JobContext, arrangement: Arrangement, state: JobState, sweep: String? = nil, epoch: Int, createdAt: Moment,
+    updatedAt: Moment
   ) {
     self.context = context
     self.arrangement = arrangement
     self.state = state
+    self.sweep = sweep
     self.epoch = epoch
     self.createdAt = createdAt
     self.updatedAt = updatedAt

@@ -95,19 +95,10 @@ extension JobStore {
   ///   one is not stored.
   @discardableResult
   package func insert(_ job: JobRecord) throws(StoreError) -> JobRecord {
-    if let ballast, !ballast.isThere { throw .failed(ballast.absence) }
+    try requireBallast()
     let first = try write { db in
       if let first = try Self.row(db, submitID: job.arrangement.submitID) { return first as Row? }
-      try db.execute(
-        sql: """
-          INSERT INTO jobs (id, name, phase, epoch, created_at, updated_at, context, arrangement, state, submit_id)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-          """,
-        arguments: [
-          job.id, job.name, job.state.word, job.epoch, job.createdAt.milliseconds, job.updatedAt.milliseconds,
-          try encoded(job.context), try encoded(job.arrangement), try encoded(job.state), job.arrangement.submitID,
-        ])
-      try Self.journal(db, job.id, epoch: job.epoch, at: job.createdAt, event: "submitted", phase: job.state.word)
+      try Self.insert(db, job)
       return nil
     }
     return try first.map { row throws(StoreError) in try record(row) } ?? job
@@ -123,28 +114,37 @@ extension JobStore {
     return try Row.fetchOne(db, sql: "SELECT * FROM jobs WHERE submit_id = ?", arguments: [submitID])
   }
 
+  func requireBallast() throws(StoreError) {
+    if let ballast, !ballast.isThere { throw .failed(ballast.absence) }
+  }
+
+  static func insert(_ db: Database, _ job: JobRecord) throws {
+    try db.execute(
+      sql: """
+        INSERT INTO jobs
+          (id, name, phase, epoch, created_at, updated_at, context, arrangement, state, submit_id, sweep, task)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+      arguments: [
+        job.id, job.name, job.state.word, job.epoch, job.createdAt.milliseconds, job.updatedAt.milliseconds,
+        try encoded(job.context), try encoded(job.arrangement), try encoded(job.state), job.arrangement.submitID,
+        job.sweep, job.context.plan.task?.index,
+      ])
+    try journal(db, job.id, epoch: job.epoch, at: job.createdAt, event: "submitted", phase: job.state.word)
+  }
+
   package func job(_ id: String) throws(StoreError) -> JobRecord {
     let row = try read { try Row.fetchOne($0, sql: "SELECT * FROM jobs WHERE id = ?", arguments: [id]) }
     guard let row else { throw .unknownJob(id) }
     return try record(row)
   }
 
-  /// The job that a person means by an id, the beginning of one, the id given to submit, or a name (the latest of that name).
+  /// The one job that a person means, see ``subject(_:)``.
   package func find(_ reference: String) throws(StoreError) -> JobRecord {
-    guard !reference.isEmpty else { throw .unknownJob("\"\"") }
-    let rows = try read {
-      try Row.fetchAll(
-        $0, sql: "SELECT * FROM jobs WHERE substr(id, 1, ?) = ? ORDER BY created_at DESC LIMIT 10",
-        arguments: [reference.count, reference])
+    switch try subject(reference) {
+    case .job(let job): return job
+    case .sweep(let sweep): throw .sweepGiven(reference, sweep.tasks[0].index)
     }
-    if rows.count == 1 || rows.first?["id"] == reference { return try record(rows[0]) }
-    if rows.count > 1 { throw .ambiguousJob(reference, rows.map { $0["id"] }) }
-    if let submitted = try job(submitID: reference) { return submitted }
-    let named = try read {
-      try Row.fetchOne($0, sql: "SELECT * FROM jobs WHERE name = ? ORDER BY created_at DESC", arguments: [reference])
-    }
-    guard let named else { throw .unknownJob(reference) }
-    return try record(named)
   }
 
   /// Newest first.
@@ -173,22 +173,24 @@ extension JobStore {
   /// or twice, whatever was answered, and it may have left long after its intent was committed.
   /// - Throws: ``StoreError/fenced(_:)`` when another process has claimed the job.
   package func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
-    let watched = job.state.namesToWatch
-    try writeOnFullDisk { db in
+    try writeOnFullDisk { try Self.commit($0, job, event: event, at: now) }
+  }
+
+  static func commit(_ db: Database, _ job: JobRecord, event: String, at now: Moment) throws {
+    try db.execute(
+      sql: "UPDATE jobs SET state = ?, phase = ?, updated_at = ? WHERE id = ? AND epoch = ?",
+      arguments: [try encoded(job.state), job.state.word, now.milliseconds, job.id, job.epoch])
+    guard db.changesCount == 1 else { throw StoreError.fenced(job.id) }
+    try journal(db, job.id, epoch: job.epoch, at: now, event: event, phase: job.state.word)
+    try noteFailures(db, of: job)
+    for name in job.state.namesToWatch {
+      // A machine that was handed over is watched for whoever has it.
       try db.execute(
-        sql: "UPDATE jobs SET state = ?, phase = ?, updated_at = ? WHERE id = ? AND epoch = ?",
-        arguments: [try encoded(job.state), job.state.word, now.milliseconds, job.id, job.epoch])
-      guard db.changesCount == 1 else { throw StoreError.fenced(job.id) }
-      try Self.journal(db, job.id, epoch: job.epoch, at: now, event: event, phase: job.state.word)
-      try Self.noteFailures(db, of: job)
-      for name in watched {
-        try db.execute(
-          sql: """
-            INSERT INTO watched (name, job, account, until) VALUES (?, ?, ?, ?)
-            ON CONFLICT (name) DO UPDATE SET until = max(until, excluded.until)
-            """,
-          arguments: [name, job.id, job.arrangement.accountFingerprint, (now + Window.watch).milliseconds])
-      }
+        sql: """
+          INSERT INTO watched (name, job, account, until) VALUES (?, ?, ?, ?)
+          ON CONFLICT (name) DO UPDATE SET until = max(until, excluded.until), job = excluded.job
+          """,
+        arguments: [name, job.id, job.arrangement.accountFingerprint, (now + Window.watch).milliseconds])
     }
   }
 
@@ -222,7 +224,7 @@ extension JobStore {
     }
   }
 
-  private static func journal(
+  static func journal(
     _ db: Database, _ id: String, epoch: Int, at now: Moment, event: String, phase: String
   ) throws {
     try db.execute(
@@ -293,11 +295,11 @@ extension JobStore {
 // MARK: - One door to the database
 
 extension JobStore {
-  private func read<T>(_ body: (Database) throws -> T) throws(StoreError) -> T {
+  func read<T>(_ body: (Database) throws -> T) throws(StoreError) -> T {
     do { return try queue.read(body) } catch { throw Self.failed(error) }
   }
 
-  private func write<T>(_ body: (Database) throws -> T) throws(StoreError) -> T {
+  func write<T>(_ body: (Database) throws -> T) throws(StoreError) -> T {
     do { return try queue.write(body) } catch { throw Self.failed(error) }
   }
 
@@ -315,11 +317,11 @@ extension JobStore {
     (error as? StoreError) ?? .failed("the store could not be used: \(error)")
   }
 
-  private func record(_ row: Row) throws(StoreError) -> JobRecord {
+  func record(_ row: Row) throws(StoreError) -> JobRecord {
     do {
       return JobRecord(
         context: try decoded(row["context"]), arrangement: try decoded(row["arrangement"]),
-        state: try decoded(row["state"]), epoch: row["epoch"],
+        state: try decoded(row["state"]), sweep: row["sweep"], epoch: row["epoch"],
         createdAt: Moment(milliseconds: row["created_at"]), updatedAt: Moment(milliseconds: row["updated_at"]))
     } catch {
       throw .failed("the job \(row["id"] as String) in the store cannot be read by this fcrun: \(error)")
@@ -327,12 +329,12 @@ extension JobStore {
   }
 }
 
-private func encoded(_ value: some Encodable) throws -> String {
+func encoded(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.sortedKeys]
   return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
-private func decoded<T: Decodable>(_ text: String) throws -> T {
+func decoded<T: Decodable>(_ text: String) throws -> T {
   try JSONDecoder().decode(T.self, from: Data(text.utf8))
 }

@@ -38,6 +38,18 @@ enum Schema {
           CREATE INDEX failures_by_account ON failures (account, at);
           """)
     }
+    migrator.registerMigration("4 sweeps") { db in
+      try db.execute(
+        sql: """
+          CREATE TABLE sweeps (
+            id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, tasks TEXT NOT NULL, max_parallel INTEGER NOT NULL,
+            max_cost TEXT, fails_fast INTEGER NOT NULL, root TEXT NOT NULL, created_at INTEGER NOT NULL);
+          ALTER TABLE jobs ADD COLUMN sweep TEXT REFERENCES sweeps (id);
+          ALTER TABLE jobs ADD COLUMN task INTEGER;
+          CREATE INDEX jobs_by_sweep ON jobs (sweep, task);
+          CREATE TABLE holders (name TEXT PRIMARY KEY NOT NULL, job TEXT NOT NULL REFERENCES jobs (id));
+          """)
+    }
     return migrator
   }
 }

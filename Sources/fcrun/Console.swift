@@ -19,8 +19,14 @@ import Synchronization
   import Darwin
 #endif
 
+/// Who tells what happens to a job, and how it ended.
+protocol Voice: Narrator {
+  func say(_ text: String)
+  func finish(_ verdict: Verdict, at now: Moment, within patience: Duration?) async
+}
+
 /// Tells a person on stderr, or a program on stdout, what happens to a job.
-final class Console: Narrator {
+final class Console: Voice {
   enum Form: Sendable {
     /// Sentences on stderr; the job's output goes where it belongs.
     case text
@@ -28,11 +34,15 @@ final class Console: Narrator {
     case json
     /// Sentences on stderr, without the job's output.
     case told
+    /// NDJSON events on stdout, without the job's output.
+    case events
     /// Only warnings.
     case quiet
   }
 
   private let form: Form
+  /// What a line begins with, where many jobs are told of.
+  private let prefix: String
   private let printer: LogPrinter
   /// A reader of stderr that does not read must not hold up the driver: a machine costs money meanwhile.
   private let voice = DispatchQueue(label: "console")
@@ -41,11 +51,15 @@ final class Console: Narrator {
   /// Is told what a process that leaves now would leave behind.
   private let parting: @Sendable (Parting) -> Void
 
-  /// - Parameter printer: goes on where it stopped, instead of a new one.
+  /// - Parameters:
+  ///   - printer: goes on where it stopped, instead of a new one.
+  ///   - task: what each line begins with.
   init(
-    _ form: Form, folder: String, printer: LogPrinter? = nil, parting: @escaping @Sendable (Parting) -> Void = { _ in }
+    _ form: Form, folder: String, of task: String? = nil, printer: LogPrinter? = nil,
+    parting: @escaping @Sendable (Parting) -> Void = { _ in }
   ) {
     self.form = form
+    prefix = task.map { "\($0): " } ?? ""
     self.parting = parting
     self.printer = printer ?? Self.printer(form, folder)
   }
@@ -55,7 +69,7 @@ final class Console: Narrator {
     let sink: LogPrinter.Sink =
       switch form {
       case .text: .descriptors
-      case .told, .quiet: .nowhere
+      case .told, .events, .quiet: .nowhere
       case .json: .lines { file, bytes in Console.emit(Self.event(output: bytes, of: file)) }
       }
     return LogPrinter(folder: folder, to: sink, fromStart: fromStart)
@@ -98,7 +112,14 @@ final class Console: Narrator {
   }
 
   private func speak(_ work: @escaping @Sendable () -> Void) {
-    if case .json = form { printer.inTurn(work) } else { voice.async(execute: work) }
+    if isJSON { printer.inTurn(work) } else { voice.async(execute: work) }
+  }
+
+  private var isJSON: Bool {
+    switch form {
+    case .json, .events: true
+    case .text, .told, .quiet: false
+    }
   }
 
   // MARK: - Text
@@ -106,7 +127,7 @@ final class Console: Narrator {
   private func moved(_ record: JobRecord, _ event: Event, _ now: Moment) {
     switch form {
     case .quiet: break
-    case .json:
+    case .json, .events:
       if let warning = Narration.warning(record, event) { warn(warning, record.id) }
       emit(Self.event(state: record, now))
     case .text, .told:
@@ -120,14 +141,15 @@ final class Console: Narrator {
 
   private func note(_ text: String, _ job: String) {
     switch form {
-    case .json: emit(.object(of: [("event", .string("note")), ("job", .string(job)), ("message", .string(text))]))
+    case .json, .events:
+      emit(.object(of: [("event", .string("note")), ("job", .string(job)), ("message", .string(text))]))
     case .text, .told: say(text)
     case .quiet: break
     }
   }
 
   private func warn(_ text: String, _ job: String) {
-    if case .json = form {
+    if isJSON {
       return emit(.object(of: [("event", .string("warning")), ("job", .string(job)), ("message", .string(text))]))
     }
     say("warning: \(text)")
@@ -139,7 +161,7 @@ final class Console: Narrator {
   func say(_ text: String) {
     speak { [self] in
       clearProgress()
-      _ = StandardStream.write("fcrun: \(Excerpt.escaped(text))\n", to: STDERR_FILENO)
+      _ = StandardStream.write("fcrun: \(Excerpt.escaped(prefix + text))\n", to: STDERR_FILENO)
     }
   }
 
@@ -179,7 +201,8 @@ extension Console {
 
   private static func event(state record: JobRecord, _ now: Moment) -> JSONValue {
     .object(of: [
-      ("event", .string("state")), ("job", .string(record.id)), ("state", .string(record.state.word)),
+      ("event", .string("state")), ("job", .string(record.id)),
+      ("task", (record.context.plan.task?.index).map(JSONValue.integer)), ("state", .string(record.state.word)),
       ("at", .string(Time.text(now))), ("attempt", (record.state.attempt?.number).map(JSONValue.integer)),
       ("offering_id", (record.state.attempt?.offering.id).map(JSONValue.string)),
       ("instance_ids", record.state.attempt.map { .array($0.instanceIDs.map(JSONValue.string)) }),
@@ -196,10 +219,11 @@ extension Console {
   }
 
   private func emitEnd(_ verdict: Verdict, at now: Moment) {
-    guard case .json = form else { return }
+    guard isJSON else { return }
     emit(
       .object(of: [
         ("event", .string("finished")), ("job", .string(verdict.record.id)),
+        ("task", (verdict.record.context.plan.task?.index).map(JSONValue.integer)),
         ("source", .string(verdict.isOfJob ? "job" : "fcrun")), ("exit_code", .integer(Int(verdict.exitCode))),
         ("outcome", .string(verdict.outcome?.word ?? "delete_pending")),
         ("phase", (verdict.outcome?.phase).map(JSONValue.string)),
@@ -284,6 +308,8 @@ enum Narration {
     case (.finished(let outcome, nil), .verified):
       return state.past.last?.instanceIDs.isEmpty ?? true
         ? "nothing was created; \(outcome.word)" : "given back and proved gone; \(cost(state, now))"
+    case (.finished(let outcome, nil), .handedOver(let heir)):
+      return "\(outcome.sentence); its machine goes to \(heir); \(cost(state, now))"
     case (.finished(let outcome, nil), _): return outcome.sentence
     case (.finished(_, let kept?), _):
       return

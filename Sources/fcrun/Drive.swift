@@ -21,8 +21,18 @@ struct Drive: Sendable {
   var takesOver = false
   /// Has printed a part of the job's output already.
   var printer: LogPrinter?
-  /// Looks for late machines meanwhile; not for each of many jobs in one process.
-  var watches = true
+  /// What the jobs of one process have in common; nil: it drives this one only.
+  var company: Company?
+
+  /// Many jobs in one process: one pace of requests, one look for late machines, keys opened once.
+  struct Company: Sendable {
+    var api: any ForwardComputeAPI
+    var passphrases: Passphrases?
+    /// A task of a sweep that is driven here, so that the next one may have its machine.
+    var isSweep = false
+    /// Who tells what happens to a job.
+    var voice: @Sendable (JobRecord) -> any Voice
+  }
 
   /// The driver itself asks again, and something else in between: a DELETE that fails is followed by a read.
   private static let policy = RetryPolicy(maxElapsed: .seconds(2), longestPause: .seconds(2))
@@ -30,10 +40,12 @@ struct Drive: Sendable {
   /// - Throws: ``Failure`` when the job is driven by another process, or cannot be driven with this environment.
   func run(_ id: String, on cloud: Cloud, signals: SignalInbox) async throws -> Verdict {
     try refuseIfDriven(id)
-    let console = Console(
-      form, folder: installation.folder(of: id), printer: printer, parting: { signals.part(with: $0) })
+    let known = try known(id)
+    let console =
+      company?.voice(known)
+      ?? Console(form, folder: installation.folder(of: id), printer: printer, parting: { signals.part(with: $0) })
     // All that can be missing is asked for before an owner is ended: a job must not be left with nobody.
-    let world = try await world(for: try known(id), cloud, console, signals)
+    let world = try await world(for: known, cloud, console, signals)
     if takesOver { try endOwner(of: id) }
     let lease = try lease(of: id)
     defer { withExtendedLifetime(lease) {} }
@@ -77,7 +89,7 @@ struct Drive: Sendable {
 
   /// Looks for late machines beside `work`. A look that is under way at its end is cut short, and says what it leaves.
   private func watching(_ cloud: Cloud, _ work: () async throws -> Verdict) async throws -> Verdict {
-    guard watches else { return try await work() }
+    guard company == nil else { return try await work() }
     let watch = Task { await LateMachines(installation: installation, cloud: cloud).watch() }
     let result: Result<Verdict, any Error>
     do { result = .success(try await work()) } catch { result = .failure(error) }
@@ -87,21 +99,22 @@ struct Drive: Sendable {
   }
 
   private func world(
-    for record: JobRecord, _ cloud: Cloud, _ console: Console, _ signals: SignalInbox
+    for record: JobRecord, _ cloud: Cloud, _ console: any Voice, _ signals: SignalInbox
   ) async throws -> World {
     if let refusal = await cloud.account.refusal(of: record.arrangement, api: cloud.client) {
       throw Failure(status: .notConfigured, message: "\(record.id): \(refusal)")
     }
-    return try world(cloud, console, signals, try Passphrases(for: record.arrangement.key))
+    return try world(cloud, console, signals, company?.passphrases ?? Passphrases(for: record.arrangement.key))
   }
 
   private func driver(in world: World) -> Driver {
     #if FCRUN_FAILPOINTS
       if let points = Failpoints.ofThisProcess {
-        return Driver(world: points.around(world), journal: points.around(installation.store))
+        return Driver(
+          world: points.around(world), journal: points.around(installation.store), handsOver: company?.isSweep ?? false)
       }
     #endif
-    return Driver(world: world, journal: installation.store)
+    return Driver(world: world, journal: installation.store, handsOver: company?.isSweep ?? false)
   }
 
   private func known(_ id: String) throws -> JobRecord {
@@ -150,7 +163,7 @@ struct Drive: Sendable {
     let clock = LiveClock()
     let installation = installation
     var world = World(
-      api: try Context.client(cloud.account.baseURL, cloud.account.apiKey, Self.policy), clock: clock,
+      api: try company?.api ?? Self.api(of: cloud.account), clock: clock,
       entropy: SystemEntropy(),
       hosts: WorkerHosts(
         executable: try Executable.worker(), agentSocket: Context.environment("SSH_AUTH_SOCK"),
@@ -164,7 +177,12 @@ struct Drive: Sendable {
     return world
   }
 
-  private func warnAboutMissingSecrets(_ record: JobRecord, _ console: Console) {
+  /// The API as drivers ask it.
+  static func api(of account: Account) throws -> any ForwardComputeAPI {
+    try Context.client(account.baseURL, account.apiKey, policy)
+  }
+
+  private func warnAboutMissingSecrets(_ record: JobRecord, _ console: any Voice) {
     let missing = record.context.plan.secrets.filter { LocalSecrets().value(of: $0) == nil }
     guard !missing.isEmpty, record.state.attempt?.launchedAt != nil else { return }
     console.say("warning: \(missing.joined(separator: ", ")) not in the environment: masking in the logs is off")

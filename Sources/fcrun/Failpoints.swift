@@ -67,6 +67,14 @@
       try journal.commit(job, event: event, at: now)
       points.pass("after-commit:\(job.state.word)")
     }
+
+    func handOver(
+      _ job: JobRecord, at now: Moment, event: (_ heir: String) -> String
+    ) throws(StoreError) -> JobRecord? {
+      points.pass("before-handover")
+      defer { points.pass("after-handover") }
+      return try journal.handOver(job, at: now, event: event)
+    }
   }
 
   private struct FailingHosts: Hosts {

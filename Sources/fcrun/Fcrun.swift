@@ -16,6 +16,7 @@ struct Fcrun: AsyncParsableCommand {
       SchemaCommand.self,
       PsCommand.self,
       ShowCommand.self,
+      ResultsCommand.self,
       CostCommand.self,
       LogsCommand.self,
       TopCommand.self,

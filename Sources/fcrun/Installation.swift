@@ -145,6 +145,11 @@ struct Installation: Sendable {
     return path
   }
 
+  /// - Throws: ``Failure`` when neither a job nor a sweep, or more than one, is meant.
+  func subject(_ reference: String) throws -> Subject {
+    do { return try store.subject(reference) } catch { throw Failure(status: .usage, message: "\(error)") }
+  }
+
   /// - Throws: ``Failure`` when no job, or more than one, is meant.
   func job(_ reference: String) throws -> JobRecord {
     do {

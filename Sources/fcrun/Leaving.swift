@@ -15,11 +15,14 @@ import Synchronization
 struct DetachedDriver {
   let process: pid_t
 
-  /// - Parameter takesFrom: it waits until this process has let go of the job.
-  static func start(_ job: String, _ installation: Installation, takesFromHere: Bool = false) throws -> DetachedDriver {
+  /// - Parameters:
+  ///   - job: or a sweep.
+  ///   - folder: where it writes its `driver.log`.
+  ///   - takesFromHere: it waits until this process has let go of the job.
+  static func start(_ job: String, log folder: String, takesFromHere: Bool = false) throws -> DetachedDriver {
     var spawn = Spawn(Executable.own, ["resume", job, "--unheard"] + (takesFromHere ? ["--inherits"] : []))
     spawn.isDetached = true
-    (spawn.stdout, spawn.stderr) = (.null, .appended(to: installation.folder(of: job) + "/driver.log"))
+    (spawn.stdout, spawn.stderr) = (.null, .appended(to: folder + "/driver.log"))
     return DetachedDriver(process: try spawn.start())
   }
 
@@ -64,7 +67,7 @@ struct StopOrDetach: Sendable {
 
   /// - Returns: false when it could not be.
   private func handOver() -> Bool {
-    guard let driver = try? DetachedDriver.start(job, installation, takesFromHere: true) else {
+    guard let driver = try? DetachedDriver.start(job, log: installation.folder(of: job), takesFromHere: true) else {
       say("fcrun: a process of its own could not be started: the job is stopped\n")
       return false
     }

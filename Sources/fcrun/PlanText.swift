@@ -46,16 +46,18 @@ enum PlanText {
 
   private static func notes(_ prepared: Prepared, _ upload: UploadTree) -> [String] {
     let (plan, count) = (prepared.plan, prepared.ranking.candidates.count)
-    let ceiling = plan.costCeiling(over: prepared.ranking.candidates).map { "$" + Jobs.Money.formatUp($0) }
+    let ceiling = prepared.costCeiling.map { "$" + Jobs.Money.formatUp($0) }
     return [
       count > 10 ? "… and \(count - 10) more" : nil,
-      "fallback: in this order, at most \(plan.retry.attempts) attempts",
+      prepared.sweep.map { "tasks: \($0.tasks.count), at most \($0.maxParallel) at once" },
+      "fallback: in this order, at most \(plan.retry.attempts) attempts\(prepared.sweep == nil ? "" : " for each task")",
       failed(prepared),
       "upload: \(upload.fileCount) files, \(Bytes.text(upload.totalBytes))",
       prepared.volumes.isEmpty
         ? nil
         : "volumes: " + prepared.volumes.map { "\($0.name) in \($0.provider) \($0.region)" }.joined(separator: ", "),
-      "ceiling of the whole run: " + (ceiling ?? "none (set limits.max_cost or limits.max_duration)"),
+      "ceiling of the whole \(prepared.sweep == nil ? "run" : "sweep"): "
+        + (ceiling ?? "none (set limits.max_cost or limits.max_duration)"),
     ].compactMap { $0 }
   }
 
@@ -76,7 +78,9 @@ enum PlanText {
   static func json(_ prepared: Prepared, _ upload: UploadTree) -> JSONValue {
     let plan = prepared.plan
     return .object(of: [
-      ("version", .integer(1)), ("name", .string(plan.name)), ("nodes", .integer(plan.nodes)),
+      ("version", .integer(1)), ("name", .string(prepared.sweep?.name ?? plan.name)),
+      ("tasks", (prepared.sweep?.tasks.count).map(JSONValue.integer)),
+      ("max_parallel", (prepared.sweep?.maxParallel).map(JSONValue.integer)), ("nodes", .integer(plan.nodes)),
       ("attempts", .integer(plan.retry.attempts)),
       ("candidates", .array(prepared.ranking.candidates.map { json($0, plan, prepared.blame) })),
       ("removed", .array(prepared.ranking.removed.map(json))),
@@ -85,7 +89,7 @@ enum PlanText {
       ("volumes", .array(prepared.volumes.map(json))),
       (
         "cost_ceiling",
-        plan.costCeiling(over: prepared.ranking.candidates).map { .string(Jobs.Money.formatUp($0)) } ?? .null
+        prepared.costCeiling.map { .string(Jobs.Money.formatUp($0)) } ?? .null
       ),
     ])
   }

@@ -25,12 +25,37 @@ struct SpecOptions: ParsableArguments {
   var spec: String
 
   @OptionGroup var layers: LayerOptions
+  @OptionGroup var sweep: SweepOptions
 
   /// Everything that can be known without network; all errors at once.
   /// - Throws: ``SpecProblems``, or ``Failure`` when a file cannot be read.
-  func plan() throws -> (plan: JobPlan, source: SpecSource) {
+  func work() throws -> (work: PlannedWork, source: SpecSource) {
     let source = try SpecSource.read(spec)
-    return (try source.plan(try layers.layers()), source)
+    return (try source.work(try layers.layers(), sweep: try sweep.source()), source)
+  }
+}
+
+/// What makes many jobs of one spec.
+struct SweepOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Run the job once for each index: 0-15, 0-10:2 or 1,3,7; %N for how many at once.", valueName: "indices"))
+  var array: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Run the job once for each line of a table: names in the first line, tabs between values.",
+      valueName: "file.tsv"))
+  var tasks: String?
+
+  func validate() throws {
+    guard array == nil || tasks == nil else { throw ValidationError("--array is given beside --tasks; expected one") }
+  }
+
+  /// - Throws: ``Failure`` when the table cannot be read.
+  func source() throws -> SweepSource? {
+    if let array { return .array(array) }
+    return try tasks.map { .table(bytes: try LocalText.read($0, what: "a table of tasks"), file: $0) }
   }
 }
 
@@ -159,10 +184,15 @@ struct SpecSource {
 
   /// Everything that can be known without network; all errors at once.
   /// - Throws: ``SpecProblems``
-  func plan(_ layers: SpecLayers) throws -> JobPlan {
-    let plan = try JobPlan.make(parsed, layers, file: path, environment: Context.environmentEvenEmpty).get()
-    try plan.requireSources()
-    return plan
+  func work(_ layers: SpecLayers, sweep: SweepSource?) throws -> PlannedWork {
+    let work = try PlannedWork.make(
+      parsed, layers, file: path, sweep: sweep, environment: Context.environmentEvenEmpty
+    ).get()
+    switch work {
+    case .job(let plan): try plan.requireSources()
+    case .sweep(let sweep): for task in sweep.tasks { try task.requireSources() }
+    }
+    return work
   }
 }
 
@@ -176,7 +206,7 @@ extension JobPlan {
 }
 
 /// Where the job is to run: the account's cloud, or a simulator on this machine.
-struct Cloud {
+struct Cloud: Sendable {
   let account: Account
   let client: any ForwardComputeAPI
   /// The simulator's own key, registered there.
@@ -213,28 +243,37 @@ extension Account {
 
 /// What a plan meets in the cloud: offerings in order, volumes, the key.
 struct Prepared {
+  /// Of the job, or of a sweep's first task: what all tasks have in common.
   var plan: JobPlan
+  var sweep: SweepPlan?
   var ranking: Ranking
   var volumes: [AttachedVolume]
   var blame = Blame.none
 
   /// Reads what is offered; nothing is created.
   /// - Throws: ``SpecProblems`` for volumes that cannot be attached, `APIError`.
-  static func make(_ plan: JobPlan, on cloud: Cloud, _ installation: Installation?) async throws -> Prepared {
+  static func make(_ work: PlannedWork, on cloud: Cloud, _ installation: Installation?) async throws -> Prepared {
+    let plan = work.first
     async let offered = cloud.client.computeOfferings()
     let volumes = plan.volumes.isEmpty ? [] : try await cloud.client.volumes().map(AttachedVolume.init)
     let attached = try plan.resolve(volumes: volumes).get()
     var ranking = Matching.rank(try await offered.map(Offering.init), for: plan.resources, volumes: attached)
     let blame = try? installation?.store.blame(account: cloud.account.fingerprint, at: LiveClock().now())
     ranking.candidates = (blame ?? .none).ordered(ranking.candidates)
-    return Prepared(plan: plan, ranking: ranking, volumes: attached, blame: blame ?? .none)
+    return Prepared(
+      plan: plan, sweep: work.sweep, ranking: ranking, volumes: attached, blame: blame ?? .none)
+  }
+
+  /// US dollars that all of it can cost at most.
+  var costCeiling: Decimal? {
+    sweep.map { $0.costCeiling(over: ranking.candidates) } ?? plan.costCeiling(over: ranking.candidates)
   }
 
   /// - Throws: ``Failure`` 69 with what removed the offerings and the nearest misses.
   func requireCandidates() throws {
     guard ranking.candidates.isEmpty else { return }
     throw Failure(
-      status: .noCapacity, message: "no offering fits \(plan.name)\n" + PlanText.whyNothing(ranking),
+      status: .noCapacity, message: "no offering fits \(sweep?.name ?? plan.name)\n" + PlanText.whyNothing(ranking),
       next: "widen resources, or look at: fcrun offerings --available")
   }
 
@@ -276,6 +315,18 @@ private enum KeyChoosing {
       return try ring.choose(among: keys, plan.sshKey)
     } catch {
       throw Failure(status: .notConfigured, message: "\(error)")
+    }
+  }
+}
+
+extension PlannedWork {
+  var sweep: SweepPlan? { if case .sweep(let sweep) = self { sweep } else { nil } }
+
+  /// What would be sent to each machine, checked as far as it can be without one.
+  func scan(shown: String) throws -> UploadTree {
+    switch self {
+    case .job(let plan): try plan.scan(shown: shown)
+    case .sweep(let sweep): try sweep.scan(shown: shown)
     }
   }
 }

@@ -23,12 +23,21 @@ struct Watch: Sendable {
 
   /// Until the job is finished, or nobody drives it any more.
   func untilOver(_ id: String) async throws -> JobRecord {
+    try await untilOver(id, isDriven: installation.isCaredFor)
+  }
+
+  /// The same of a task, for the driver of its sweep.
+  func untilLeft(_ id: String) async throws -> JobRecord {
+    try await untilOver(id) { installation.isDriven($0.id) }
+  }
+
+  private func untilOver(_ id: String, isDriven: (JobRecord) -> Bool) async throws -> JobRecord {
     var glances = 0
     var idle = 0
     while true {
       let isLookDue = glances % 6 == 0
-      let isDriven = !isLookDue || installation.isDriven(id)
       let record = isLookDue ? try installation.store.job(id) : nil
+      let isDriven = record.map(isDriven) ?? true
       if let record { grew(record) }
       if let record {
         // One driver may follow another: only who finds nobody again and again concludes that there is none.
@@ -38,6 +47,15 @@ struct Watch: Sendable {
       glances += 1
       try await Task.sleep(for: Self.glance)
     }
+  }
+
+  /// Until every task of the sweep is finished, or one is driven by nobody.
+  /// - Returns: the exit code of the whole.
+  func untilOver(_ sweep: SweepRecord) async throws -> Int32 {
+    for task in try installation.store.tasks(of: sweep.id) where !task.isFinished {
+      if try await !untilOver(task.id).isFinished { break }
+    }
+    return SweepDrive.exitCode(of: try installation.store.tasks(of: sweep.id))
   }
 
   private func last(_ record: JobRecord) async throws -> JobRecord {

@@ -123,15 +123,11 @@ import Testing
   }
 
   @Test(arguments: [
+    ("\"matrix\": {\"lr\": [1]}", ["job.json:2:11: matrix: makes a sweep; expected a spec of one job"]),
     (
-      "\"matrix\": {\"lr\": [1]}",
-      ["job.json:2:11: matrix: this version of fcrun cannot do that yet; expected one spec for each combination"]
-    ),
-    (
-      "\"matrix\": {\"lr\": [1]}, \"max_parallel\": 2",
+      "\"max_parallel\": 2",
       [
-        "job.json:2:11: matrix: this version of fcrun cannot do that yet; expected one spec for each combination",
-        "job.json:2:40: max_parallel: this version of fcrun cannot do that yet; expected it left out",
+        "job.json:2:17: max_parallel: is given without a sweep; expected a matrix beside it, --array or --tasks, or no max_parallel"
       ]
     ),
     (

@@ -19,7 +19,8 @@ import Testing
       if case .finished(_, nil) = after.phase, !state.isEnd {
         let isProved = if case .verified = event { true } else { false }
         let isNothing = state.attempt?.mayExist != true
-        #expect(isNothing || isProved, "\(state.word) ended by \(event) without a proof")
+        let isGiven = if case .handedOver = event { true } else { false }
+        #expect(isNothing || isProved || isGiven, "\(state.word) ended by \(event) without a proof")
       }
     }
   }
@@ -82,6 +83,81 @@ import Testing
     #expect(try collecting.after(.collected(missing: []), in: context, at: StateTable.now).word == "releasing")
     let failed = JobState(phase: .collecting(StateTable.attempt { _ in }, .outOfTime("late")))
     #expect(try failed.after(.collected(missing: []), in: context, at: StateTable.now).word == "kept")
+  }
+
+  // MARK: From one task to the next
+
+  private let success = Outcome.exited(CommandEnd(code: 0, phase: .command, reason: .exited))
+
+  private func afterCollecting(
+    _ attempt: Attempt = StateTable.attempt { _ in }, _ outcome: Outcome? = nil,
+    in context: JobContext = StateTable.reusing,
+    at now: Moment = StateTable.now
+  ) throws -> String {
+    try JobState(phase: .collecting(attempt, outcome ?? success)).after(.collected(missing: []), in: context, at: now)
+      .word
+  }
+
+  @Test func onlyAMachineThatIsWellAndLongEnoughThereIsHandedOver() throws {
+    #expect(try afterCollecting() == "handing")
+    #expect(try afterCollecting(in: StateTable.context) == "releasing")
+    let failed = Outcome.exited(CommandEnd(code: 3, phase: .command, reason: .exited))
+    #expect(try afterCollecting(StateTable.attempt { _ in }, failed) == "handing")
+    for outcome in [Outcome.cancelled, .outOfTime(""), .lost(""), .failed(""), .outOfBudget("")] {
+      #expect(try afterCollecting(StateTable.attempt { _ in }, outcome) == "releasing", "\(outcome)")
+    }
+    #expect(try afterCollecting(StateTable.attempt { $0.machines[0].strikes = 1 }) == "releasing")
+    let twice = StateTable.attempt { $0.machines[0].instances.append(MadeInstance(id: "i-2")) }
+    #expect(try afterCollecting(twice) == "releasing", "one of two is nobody's gift")
+    var kept = StateTable.reusing
+    kept.plan.teardown = .never
+    #expect(try afterCollecting(in: kept) == "kept")
+    var retried = StateTable.reusing
+    retried.plan.retry = Retry(on: [.exit(3)], attempts: 2)
+    #expect(try afterCollecting(StateTable.attempt { _ in }, failed, in: retried) == "releasing")
+  }
+
+  @Test func theDeadlineInTheNameLeavesTimeForTheNextTask() throws {
+    var context = StateTable.reusing
+    context.plan.limits = Limits(maxDuration: 600, outputGrace: 60)
+    let expiry = (StateTable.now.milliseconds / 60_000) + 20
+    let attempt = StateTable.attempt {
+      $0.machines[0].name =
+        MachineName(owner: "owner1", job: "aaaaaaaabbbbbbbb", attempt: 1, node: 0, expiry: expiry).text(label: "x")
+    }
+    #expect(try afterCollecting(attempt, in: context) == "handing")
+    #expect(try afterCollecting(attempt, in: context, at: StateTable.now + .seconds(10 * 60)) == "releasing")
+  }
+
+  @Test func whatEndsATaskThatHandsOverGivesItsMachineBackAndKeepsItsOutcome() throws {
+    let handing = JobState(phase: .handing(StateTable.attempt { _ in }, success))
+    let events: [Event] = [
+      .unwanted, .cancelRequested, .interrupted(.interrupt), .failed(.failed("x")),
+      .unreachable("x", wasConnected: true),
+    ]
+    for event in events {
+      let after = try handing.after(event, in: StateTable.reusing, at: StateTable.now)
+      #expect(after == JobState(phase: .releasing(StateTable.attempt { _ in }, success)), "\(event)")
+    }
+  }
+
+  @Test func theHeirBeginsOnTheSameMachineAndTheCostsAddUp() throws {
+    let attempt = StateTable.attempt { $0.number = 2 }
+    let (then, end) = (StateTable.now + .seconds(100), StateTable.now + .seconds(250))
+    let ended = try JobState(phase: .handing(attempt, success))
+      .after(.handedOver(to: "next"), in: StateTable.reusing, at: then)
+    #expect(ended.phase == .finished(success, kept: nil))
+    let heir = JobState().inheriting(attempt, at: then)
+    let inherited = try #require(heir.attempt)
+    #expect(heir.word == "connecting")
+    #expect(inherited.number == 1)
+    #expect(inherited.machines.map(\.name) == attempt.machines.map(\.name))
+    #expect(inherited.instanceIDs == attempt.instanceIDs)
+    #expect(inherited.machines.allSatisfy { $0.end == nil && $0.hostKey == attempt.machines[0].hostKey })
+    #expect(ended.cost(at: end) + heir.cost(at: end) == JobState(phase: .proving(attempt, success)).cost(at: end))
+    let name = try #require(MachineName(attempt.machines[0].name))
+    #expect(!heir.isStray(attempt.instanceIDs[0], named: name), "the number in the name is another attempt's")
+    #expect(heir.isStray("i-late", named: name))
   }
 
   @Test(.faults(30, 31)) func aListThatHidesWhatIsKnownToLiveIsNotBelieved() {
@@ -283,6 +359,13 @@ enum StateTable {
     return attempt
   }
 
+  /// A task whose machine the next one may have.
+  static let reusing: JobContext = {
+    var reusing = context
+    reusing.plan.task = SweepTask(index: 0, values: [], reuses: true)
+    return reusing
+  }()
+
   static let states: [JobState] = {
     let made = attempt { _ in }
     let asked = attempt {
@@ -297,7 +380,8 @@ enum StateTable {
     let phases: [Phase] = [
       .choosing, .creating(asked), .settling(unknown), .pricing(made), .booting(made), .connecting(made),
       .uploading(made), .launching(made), .running(made), .stopping(made, .cancelled), .collecting(made, success),
-      .releasing(made, success), .salvaging(made, .interrupted(.interrupt)), .proving(vanishing, success),
+      .handing(made, success), .releasing(made, success), .salvaging(made, .interrupted(.interrupt)),
+      .proving(vanishing, success),
       .finished(success, kept: nil), .finished(success, kept: made),
     ]
     return phases.map { JobState(phase: $0) }
@@ -323,7 +407,7 @@ enum StateTable {
       .ended([NodeEnd(node: 0, how: .ended(CommandEnd(code: 7, phase: .command, reason: .exited)))]),
       .ended([NodeEnd(node: 0, how: .ended(CommandEnd(code: 143, phase: .command, reason: .timedOut)))]),
       .ended([NodeEnd(node: 0, how: .lost("rebooted"))]), .stopped([]), .collected(missing: []),
-      .collected(missing: ["out"]), .unreachable("refused", wasConnected: false),
+      .collected(missing: ["out"]), .handedOver(to: "next"), .unwanted, .unreachable("refused", wasConnected: false),
       .unreachable("reset", wasConnected: true), .deleted([DeleteAnswer(id: "i-1", how: .accepted)]),
       .deleted([DeleteAnswer(id: "i-1", how: .refused("no"))]), .salvaged,
       .verified([InstanceRead(id: "i-1", how: .deleted)], .trusted([])),
@@ -359,9 +443,10 @@ enum StateDiagram {
   private static var arrows: [String] {
     var labels: [String: [String]] = [:]
     var order: [String] = []
-    for state in StateTable.states {
+    let contexts = [StateTable.context, StateTable.reusing]
+    for (state, context) in StateTable.states.flatMap({ state in contexts.map { (state, $0) } }) {
       for event in StateTable.events {
-        guard let after = try? state.after(event, in: StateTable.context, at: StateTable.now), after.word != state.word
+        guard let after = try? state.after(event, in: context, at: StateTable.now), after.word != state.word
         else { continue }
         let arrow = "\(state.word) --> \(after.word)"
         if labels[arrow] == nil { order.append(arrow) }

@@ -66,7 +66,7 @@ import Testing
     "limits: {max_duration: 5 min}", "limits: {max_duration: 0}", "limits: {max_duration: 0s}", "limits: {max_cost: 5}",
     "limits: {max_duration: ''}", "limits: {max_duration: 1m1h}", "limits: {timeout: 1}", "retry: {on: no_capacity}",
     "retry: {on: [never]}", "retry: {on: ['exit:']}", "retry: {attempts: 0}", "teardown: maybe", "matrix: {}",
-    "matrix: {lr: []}", "matrix: {lr: [null]}", "matrix: {1: [a]}", "max_parallel: 2", "checkpoint: {source: c}",
+    "matrix: {lr: []}", "matrix: {lr: [null]}", "matrix: {1: [a]}", "checkpoint: {source: c}",
     "checkpoint: c", "notify: [{on: end}]", "notify: [{on: end, webhook: a, command: b}]", "notify: [{webhook: a}]",
     "engine: spark", "$schema: 1", "comand: x", "run: x",
   ])

@@ -548,8 +548,8 @@ import Testing
     ("\"teardown\": false", "2:13: teardown: is false; expected one of \"always\", \"on_success\", \"never\""),
     ("\"engine\": \"slurm\"", "2:11: engine: is \"slurm\"; expected one of \"none\", \"ray\", \"torchrun\", \"mpi\""),
     (
-      "\"max_parallel\": 2",
-      "2:17: max_parallel: is given without a matrix; expected a matrix beside it, or no max_parallel"
+      "\"matrix\": {\"lr\": [1], \"LR\": [2]}",
+      "2:23: matrix.LR: \"LR\" is there twice; expected names that differ in more than upper and lower case"
     ),
     ("\"matrix\": {}", "2:11: matrix: is empty; expected at least one list of values"),
     ("\"matrix\": {\"lr\": []}", "2:18: matrix.lr: is empty; expected at least one value"),

@@ -72,7 +72,7 @@ import Testing
         "--upload:2:1: files[1]: \"../x\" leads out with \"..\"; expected a destination beside it",
         "--upload:3:3: files[2].destination: \"../y\" leads out with \"..\"; expected a path inside the workdir",
         "--max-duration:1:1: limits.max_duration: is the string \"soon\"; expected a duration such as \"90s\", \"15m\", \"6h\" or \"1d\", or whole seconds as a number",
-        "--retry:2:1: retry.on[1]: is \"never\"; expected no_capacity, boot_failed, preempted or exit:N with N from 0 to 255",
+        "--retry:2:1: retry.on[1]: is \"never\"; expected no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N with N from 0 to 255",
         "--teardown:1:1: teardown: is \"sometimes\"; expected one of \"always\", \"on_success\", \"never\"",
       ])
   }

@@ -188,6 +188,7 @@ extension ClientTable {
     case .follow: .follow
     case .stop: .stop
     case .collect: .collect
+    case .clear: preconditionFailure("the model is of one job, which hands nothing over")
     case .delete: .delete
     case .salvage: .salvage
     case .verify: .verify

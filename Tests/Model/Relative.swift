@@ -127,6 +127,7 @@ extension Phase {
     case .choosing, .creating, .settling, .pricing, .booting, .connecting, .uploading, .launching, .running: self
     case .stopping(let attempt, let outcome): .stopping(attempt, outcome.withoutText)
     case .collecting(let attempt, let outcome): .collecting(attempt, outcome.withoutText)
+    case .handing(let attempt, let outcome): .handing(attempt, outcome.withoutText)
     case .releasing(let attempt, let outcome): .releasing(attempt, outcome.withoutText)
     case .salvaging(let attempt, let outcome): .salvaging(attempt, outcome.withoutText)
     case .proving(let attempt, let outcome): .proving(attempt, outcome.withoutText)
@@ -152,6 +153,7 @@ extension Phase {
     case .running(let attempt): .running(changed(attempt))
     case .stopping(let attempt, let outcome): .stopping(changed(attempt), outcome)
     case .collecting(let attempt, let outcome): .collecting(changed(attempt), outcome)
+    case .handing(let attempt, let outcome): .handing(changed(attempt), outcome)
     case .releasing(let attempt, let outcome): .releasing(changed(attempt), outcome)
     case .salvaging(let attempt, let outcome): .salvaging(changed(attempt), outcome)
     case .proving(let attempt, let outcome): .proving(changed(attempt), outcome)

@@ -351,8 +351,10 @@ struct TarReaderTests {
 struct OutputMapTests {
   private func path(_ text: String) -> [[UInt8]] { Place.components(text) ?? [] }
 
-  private func places(_ source: String, _ destination: String?, match: String, member: String) throws -> [String] {
-    var map = try OutputMap([Collect.Output(source: source, destination: destination)])
+  private func places(
+    _ source: String, _ destination: String?, in folder: String? = nil, match: String, member: String
+  ) throws -> [String] {
+    var map = try OutputMap([Collect.Output(source: source, destination: destination, folder: folder)])
     let isKnown = map.add(match: Array(match.utf8), of: 0)
     #expect(isKnown)
     return map.places(of: path(member), isFolder: false).map { String(decoding: Place.joined($0), as: UTF8.self) }
@@ -367,6 +369,15 @@ struct OutputMapTests {
     #expect(try places("a", ".", match: "./a", member: "a/x") == ["x"])
     #expect(try places("a/f", ".", match: "./a/f", member: "a/f") == ["f"])
     #expect(try places("a", "b", match: "./a", member: "ab/c") == [])
+  }
+
+  @Test func startFromTheFolderOfTheirTask() throws {
+    #expect(try places("ckpt", nil, in: "t-3", match: "./ckpt", member: "ckpt/a") == ["t-3/ckpt/a"])
+    #expect(try places("a/*", nil, in: "t-3", match: "./a/f", member: "a/f") == ["t-3/a/f"])
+    #expect(try places("a/*", "g", in: "t-3", match: "./a/f", member: "a/f") == ["t-3/g/f"])
+    #expect(try places("a", ".", in: "t-3", match: "./a", member: "a/x") == ["t-3/x"])
+    #expect(try places("a/f", ".", in: "t-3", match: "./a/f", member: "a/f") == ["t-3/f"])
+    #expect(throws: Failure.self) { try OutputMap([Collect.Output(source: "a", destination: nil, folder: "../t")]) }
   }
 
   @Test(.faults(113)) func refuseWhatLeadsOut() throws {

@@ -183,6 +183,99 @@ extension JobRecord {
   }
 }
 
+/// Sweeps: many jobs that belong together.
+@Suite struct SweepStoreTests {
+  private let sweep = SweepRecord(
+    id: "ssssssssssssssss", name: "sweep",
+    tasks: [0, 3, 5].map { SweepTask(index: $0, values: [JobPlan.Variable(name: "lr", value: "\($0)")]) },
+    maxParallel: 2,
+    maxCost: Decimal(string: "1.25"), failsFast: true, root: "/r", createdAt: Moment(milliseconds: 1_800_000_000_000))
+
+  /// Tasks 0 and 3; 5 was skipped.
+  private var jobs: [JobRecord] {
+    zip(["aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"], sweep.tasks).map { id, task in
+      var job = JobRecord.sample(id, name: "sweep-\(task.index)")
+      job.context.plan.task = task
+      job.sweep = sweep.id
+      return job
+    }
+  }
+
+  private func withStore(_ body: (JobStore) throws -> Void) throws {
+    let store = try JobStore.empty()
+    try store.insert(sweep, jobs)
+    try body(store)
+  }
+
+  @Test func aSweepComesBackWithItsTasksInOrder() throws {
+    try withStore { store in
+      let (stored, tasks) = (try store.sweep(sweep.id), try store.tasks(of: sweep.id))
+      #expect(stored == sweep)
+      #expect(tasks == jobs)
+    }
+  }
+
+  @Test func aSweepIsStoredWholeOrNotAtAll() throws {
+    let store = try JobStore.empty()
+    try store.insert(.sample("bbbbbbbbbbbbbbbb"))
+    #expect(throws: StoreError.self) { try store.insert(sweep, jobs) }
+    #expect(throws: StoreError.self) { try store.sweep(sweep.id) }
+    #expect(throws: StoreError.unknownJob("aaaaaaaaaaaaaaaa")) { try store.job("aaaaaaaaaaaaaaaa") }
+  }
+
+  @Test func aPersonMeansASweepByIdOrNameAndATaskByItsIndex() throws {
+    try withStore { store in
+      for reference in ["sss", "sweep", sweep.id] {
+        let meant = try store.subject(reference)
+        #expect(meant == .sweep(sweep))
+      }
+      for reference in ["sss/3", "sweep/3", "sweep-3", "bbb"] {
+        let meant = try store.find(reference)
+        #expect(meant.id == jobs[1].id)
+      }
+      #expect(throws: StoreError.sweepGiven("sweep", 0)) { try store.find("sweep") }
+      #expect(throws: StoreError.noTask("1", "sweep", [0, 3, 5])) { try store.subject("sweep/1") }
+      #expect(throws: StoreError.skippedTask("5", "sweep")) { try store.subject("sweep/5") }
+      #expect(throws: StoreError.noSweep("aaa")) { try store.subject("aaa/0") }
+    }
+  }
+
+  @Test func theLatestOfANameIsMeantWhetherJobOrSweep() throws {
+    try withStore { store in
+      var later = JobRecord.sample("cccccccccccccccc", name: "sweep")
+      later.createdAt = later.createdAt + .seconds(1)
+      try store.insert(later)
+      #expect(try store.subject("sweep") == .job(later))
+    }
+  }
+
+  @Test func onlyTasksThatWaitAreEndedAndWhoIsAboutToBeginOneIsRefused() throws {
+    try withStore { store in
+      var begun = try store.claim(jobs[0].id)
+      begun.state = try begun.state.after(.chosen(.sample), in: begun.context, at: begun.createdAt)
+      try store.commit(begun, event: "chosen", at: begun.createdAt)
+      var late = try store.claim(jobs[1].id)
+      let tasks = try store.tasks(of: sweep.id)
+      let count = try store.end(waiting: tasks, by: .cancelRequested, word: "cancelled", at: begun.createdAt)
+      #expect(count == 1)
+      #expect(try store.job(begun.id).state == begun.state)
+      #expect(try store.job(late.id).state.outcome == .cancelled)
+      late.state = try late.state.after(.chosen(.sample), in: late.context, at: late.createdAt)
+      #expect(throws: StoreError.fenced(late.id)) { try store.commit(late, event: "chosen", at: late.createdAt) }
+    }
+  }
+
+  @Test func whatATaskMayCostIsStoredBeforeItBegins() throws {
+    try withStore { store in
+      try store.allow(Decimal(string: "0.40")!, for: jobs[0])
+      #expect(try store.job(jobs[0].id).context.plan.limits.maxCost == Decimal(string: "0.40"))
+      let claimed = try store.claim(jobs[1].id)
+      try store.allow(1, for: jobs[1])
+      #expect(try store.job(claimed.id).context.plan.limits.maxCost == nil, "somebody has taken it over since")
+    }
+  }
+}
+
 /// Where a store may lie, and who may have written it.
 @Suite struct StorePlaceTests {
   @Test(

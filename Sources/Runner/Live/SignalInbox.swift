@@ -23,7 +23,11 @@ package final class SignalInbox: Sendable {
     var consider: (@Sendable (Signal, @Sendable () -> Bool) -> Bool)?
     var isConsidering = false
     var isAgain = false
+    var branches: [Branch] = []
   }
+
+  private struct Branch { weak var inbox: SignalInbox? }
+
   // DispatchSourceSignal is not Sendable: the sources are only kept alive here, and touched by nobody.
   private let box = Mutex(Unchecked(Box()))
 
@@ -61,6 +65,18 @@ package final class SignalInbox: Sendable {
     box.withLock { $0.value.sources = sources }
   }
 
+  /// The inbox of one of many jobs in this process: it hears the first signal, and leaves the second to this one.
+  package func branch() -> SignalInbox {
+    let branch = SignalInbox()
+    let first = box.withLock { box in
+      box.value.branches.removeAll { $0.inbox == nil }
+      box.value.branches.append(Branch(inbox: branch))
+      return box.value.first
+    }
+    if let first { branch.heard(first) }
+    return branch
+  }
+
   /// How long ago the first signal came; nil when none has.
   package var age: Duration? { box.withLock { $0.value.firstAt.map { .now - $0 } } }
 
@@ -68,7 +84,7 @@ package final class SignalInbox: Sendable {
   package var first: Signal? { box.withLock { $0.value.first } }
 
   /// Waits for a signal that nobody was told of; nil when the task is cancelled.
-  func next() async -> Signal? {
+  package func next() async -> Signal? {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let ready: Signal?? = box.withLock { box in
@@ -128,7 +144,17 @@ package final class SignalInbox: Sendable {
     }
   }
 
+  /// As a branch.
+  private func heard(_ signal: Signal) {
+    box.withLock { box in
+      box.value.first = box.value.first ?? signal
+      box.value.firstAt = box.value.firstAt ?? .now
+    }
+    deliver(signal)
+  }
+
   private func deliver(_ signal: Signal) {
+    for branch in box.withLock({ $0.value.branches }) { branch.inbox?.heard(signal) }
     let waiter = box.withLock { box in
       if box.value.waiter == nil { box.value.pending = signal }
       defer { box.value.waiter = nil }

@@ -25,12 +25,13 @@ struct ResumeCommand: AsyncParsableCommand {
     discussion: """
       With one job its output is printed from where printing stopped; with --all only what happens.
 
+
         fcrun resume --all
         fcrun resume train
         fcrun resume train --take-over         the process that drives it hangs
       """)
 
-  @Argument(help: "Id, the beginning of one, or a name.", completion: Completions.jobs)
+  @Argument(help: "Id, the beginning of one, or a name; of a job or a sweep.", completion: Completions.jobs)
   var job: String?
 
   @Flag(help: "Every job that is not finished and that nobody drives.")
@@ -57,8 +58,25 @@ struct ResumeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let installation = try Installation.openAndLook()
-    if let job { return try await one(try installation.job(job), installation) }
-    try await everything(installation)
+    guard let job else { return try await everything(installation) }
+    switch try installation.subject(job) {
+    case .job(let record): try await one(record, installation)
+    case .sweep(let sweep): try await one(sweep, installation)
+    }
+  }
+
+  private func one(_ sweep: SweepRecord, _ installation: Installation) async throws {
+    guard !takeOver else { throw ValidationError("--take-over is for one job, or one task of a sweep") }
+    let tasks = try installation.store.tasks(of: sweep.id)
+    guard let next = tasks.first(where: { !$0.isFinished }) else {
+      StandardStream.leave(SweepDrive.exitCode(of: tasks))
+    }
+    let signals = SignalInbox()
+    signals.part(with: .sweep(sweep))
+    signals.open()
+    let cloud = try await Cloud.of(next, home: installation.home)
+    let drive = SweepDrive(installation: installation, form: unheard ? .told : json ? .events : .text)
+    StandardStream.leave(try await drive.run(sweep, on: cloud, signals: signals))
   }
 
   private func one(_ record: JobRecord, _ installation: Installation) async throws {
@@ -95,13 +113,19 @@ struct ResumeCommand: AsyncParsableCommand {
   /// One after the other would let the last one bill until the first is done: all at once.
   private func everything(_ installation: Installation) async throws {
     installation.warnAboutUnknownFolders()
-    let jobs = try installation.store.jobs(unfinishedOnly: true)
-      .filter { !$0.isFinished && !installation.isDriven($0.id) }
+    let jobs = try installation.store.jobs(unfinishedOnly: true).filter { !$0.isFinished }
+    let alone = jobs.filter { $0.sweep == nil && !installation.isDriven($0.id) }
+    let sweeps = Dictionary(grouping: jobs.filter { $0.sweep != nil }) { $0.sweep! }
+      .filter { !installation.isDriven(sweep: $0.key) }
     let ended = await withTaskGroup(of: (String, Int32).self) { group in
-      for record in jobs {
+      let pace = SharedPace(home: installation.home)
+      for record in alone {
         let signals = SignalInbox()
         signals.open(leavingBehind: record)
-        group.addTask { (record.id, await Self.quietly(record, installation, signals)) }
+        group.addTask { (record.id, await Self.quietly(record, installation, pace, signals)) }
+      }
+      for (sweep, tasks) in sweeps {
+        group.addTask { (sweep, await Self.quietly(sweep, like: tasks[0], installation, pace)) }
       }
       return await group.reduce(into: []) { $0.append($1) }
     }
@@ -116,16 +140,33 @@ struct ResumeCommand: AsyncParsableCommand {
   }
 
   private static func quietly(
-    _ record: JobRecord, _ installation: Installation, _ signals: SignalInbox
+    _ record: JobRecord, _ installation: Installation, _ pace: SharedPace, _ signals: SignalInbox
   ) async -> Int32 {
     do {
-      let cloud = try await Cloud.of(record, home: installation.home)
+      let (cloud, api) = try await pace.cloud(of: record)
       var drive = Drive(installation: installation, form: .told)
       // One look for all jobs of this process comes at the end.
-      drive.watches = false
+      drive.company = Drive.Company(api: api) { Console(.told, folder: installation.folder(of: $0.id)) }
       return try await drive.run(record.id, on: cloud, signals: signals).exitCode
     } catch {
       Report.warn("\(record.id): \(error)")
+      return ExitStatus.stillBilling.rawValue
+    }
+  }
+
+  private static func quietly(
+    _ id: String, like task: JobRecord, _ installation: Installation, _ pace: SharedPace
+  ) async -> Int32 {
+    do {
+      let sweep = try installation.store.sweep(id)
+      let signals = SignalInbox()
+      signals.part(with: .sweep(sweep))
+      signals.open()
+      let (cloud, api) = try await pace.cloud(of: task)
+      return try await SweepDrive(installation: installation, form: .told, api: api)
+        .run(sweep, on: cloud, signals: signals)
+    } catch {
+      Report.warn("\(id): \(error)")
       return ExitStatus.stillBilling.rawValue
     }
   }
@@ -134,6 +175,22 @@ struct ResumeCommand: AsyncParsableCommand {
   static func worst(_ codes: [Int32]) -> Int32 {
     codes.contains(ExitStatus.stillBilling.rawValue)
       ? ExitStatus.stillBilling.rawValue : codes.first { $0 != 0 } ?? 0
+  }
+}
+
+/// One pace of requests for all jobs of this process, on either cloud.
+private actor SharedPace {
+  private let home: String
+  private var known: [Bool: (Cloud, any ForwardComputeAPI)] = [:]
+
+  init(home: String) { self.home = home }
+
+  func cloud(of record: JobRecord) async throws -> (cloud: Cloud, api: any ForwardComputeAPI) {
+    let cloud = try await Cloud.of(record, home: home)
+    if let known = known[record.arrangement.isLocal] { return known }
+    let made = (cloud, try Drive.api(of: cloud.account))
+    known[record.arrangement.isLocal] = made
+    return made
   }
 }
 
@@ -155,6 +212,7 @@ struct AttachCommand: AsyncParsableCommand {
 
   func run() async throws {
     let installation = try Installation.openAndLook()
+    if case .sweep(let sweep) = try installation.subject(job) { return try await attach(to: sweep, installation) }
     let record = try installation.job(job)
     let form: Console.Form = json ? .json : .text
     let printer = Console.printer(form, installation.folder(of: record.id))
@@ -167,6 +225,13 @@ struct AttachCommand: AsyncParsableCommand {
     drive.printer = printer
     let cloud = try await Cloud.of(last, home: installation.home)
     StandardStream.leave(try await drive.run(last.id, on: cloud, signals: signals).exitCode)
+  }
+
+  private func attach(to sweep: SweepRecord, _ installation: Installation) async throws {
+    if installation.isDriven(sweep: sweep.id) {
+      StandardStream.leave(try await Watch(installation: installation, printer: nil).untilOver(sweep))
+    }
+    try await ResumeCommand.parse([sweep.id]).run()
   }
 }
 
@@ -187,11 +252,22 @@ struct WaitCommand: AsyncParsableCommand {
   func run() async throws {
     let installation = try Installation.openAndLook()
     // All names first: one that means no job is not to be found out after hours.
-    let ids = try jobs.map { try installation.job($0).id }
+    let subjects = try jobs.map(installation.subject)
+    let watch = Watch(installation: installation, printer: nil)
+    var codes: [Int32] = []
     var ended: [JobRecord] = []
-    for id in ids { ended.append(try await Watch(installation: installation, printer: nil).untilOver(id)) }
+    for subject in subjects {
+      switch subject {
+      case .job(let record):
+        ended.append(try await watch.untilOver(record.id))
+        codes.append(ended[ended.count - 1].exitCode)
+      case .sweep(let sweep):
+        codes.append(try await watch.untilOver(sweep))
+        ended += try installation.store.tasks(of: sweep.id)
+      }
+    }
     if output.json { try Output.json(.object(of: [("data", .array(ended.map(Self.json)))])) }
-    StandardStream.leave(ResumeCommand.worst(ended.map(\.exitCode)))
+    StandardStream.leave(ResumeCommand.worst(codes))
   }
 
   private static func json(_ record: JobRecord) -> JSONValue {
@@ -218,8 +294,19 @@ struct FetchCommand: AsyncParsableCommand {
 
   func run() async throws {
     let installation = try Installation.openAndLook()
-    let record = try installation.job(job)
-    guard let attempt = record.state.attempt, attempt.machines.allSatisfy({ $0.hostKey != nil }) else {
+    switch try installation.subject(job) {
+    case .job(let record): try await fetch(record, installation)
+    case .sweep(let sweep):
+      let tasks = try installation.store.tasks(of: sweep.id).filter(\.hasReachedMachine)
+      guard !tasks.isEmpty else {
+        throw Failure(status: .usage, message: "no task of \(sweep.name) has a machine to fetch from")
+      }
+      for task in tasks { try await fetch(task, installation) }
+    }
+  }
+
+  private func fetch(_ record: JobRecord, _ installation: Installation) async throws {
+    guard let attempt = record.state.attempt, record.hasReachedMachine else {
       throw Failure(status: .usage, message: "\(record.id) has no machine to fetch from: it is \(record.state.word)")
     }
     let cloud = try await Cloud.of(record, home: installation.home)
@@ -246,6 +333,12 @@ struct FetchCommand: AsyncParsableCommand {
       ("job", .string(record.id)), ("root", .string(record.context.plan.root)),
       ("missing", .array(missing.map(JSONValue.string))),
     ])
+  }
+}
+
+extension JobRecord {
+  fileprivate var hasReachedMachine: Bool {
+    state.attempt.map { $0.machines.allSatisfy { $0.hostKey != nil } } ?? false
   }
 }
 

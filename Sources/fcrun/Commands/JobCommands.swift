@@ -106,6 +106,9 @@ struct ShowCommand: AsyncParsableCommand {
 
   func run() async throws {
     let installation = try Installation.openAndLook()
+    if case .sweep(let sweep) = try installation.subject(job) {
+      return try SweepView(sweep, installation).show(json: output.json)
+    }
     let record = try installation.job(job)
     let view = JobView(record, installation)
     let journal = try installation.store.journal(of: record.id)
@@ -137,17 +140,20 @@ struct CancelCommand: AsyncParsableCommand {
 
   func run() async throws {
     let installation = try Installation.openAndLook()
+    if case .sweep(let sweep) = try installation.subject(job) { return try await cancel(sweep, installation) }
     let record = try installation.job(job)
     guard !record.isOver else {
       throw Failure(
         status: .usage, message: "\(record.id) is finished already: \(record.state.outcome?.sentence ?? "")")
     }
     try installation.store.requestCancel(record.id, at: LiveClock().now())
-    let ended =
-      installation.isDriven(record.id)
+    try show(try await cancel(record, installation))
+  }
+
+  private func cancel(_ record: JobRecord, _ installation: Installation) async throws -> JobRecord {
+    installation.isDriven(record.id)
       ? try await Watch(installation: installation, printer: nil).untilOver(record.id)
       : try await cancelHere(record, installation)
-    try show(ended)
   }
 
   /// Nobody drives it: this process does, on the same path as every other.
@@ -157,6 +163,28 @@ struct CancelCommand: AsyncParsableCommand {
     let cloud = try await Cloud.of(record, home: installation.home)
     return try await Drive(installation: installation, form: .quiet, cancels: true)
       .run(record.id, on: cloud, signals: signals).record
+  }
+
+  /// First what nothing is rented for, so that no machine is asked for meanwhile; then all others at once.
+  private func cancel(_ sweep: SweepRecord, _ installation: Installation) async throws {
+    let store = installation.store
+    let now = LiveClock().now()
+    let open = try store.tasks(of: sweep.id).filter { !$0.isOver }
+    guard !open.isEmpty else {
+      throw Failure(status: .usage, message: "\(sweep.name) (\(sweep.id)) is finished already")
+    }
+    for task in open { try store.requestCancel(task.id, at: now) }
+    _ = try store.end(waiting: open, by: .cancelRequested, word: "cancel requested", at: now)
+    let rest = try store.tasks(of: sweep.id).filter { !$0.isOver }
+    let ended = try await withThrowingTaskGroup(of: JobRecord.self) { group in
+      for task in rest { group.addTask { try await cancel(task, installation) } }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    if let left = ended.first(where: { !$0.isOver }) { return try show(left) }
+    if output.json {
+      return try Output.json(.object(of: [("sweep", .string(sweep.id)), ("state", .string("finished"))]))
+    }
+    try Output.print("\(sweep.id): \(open.count) tasks cancelled, all given back and proved gone\n")
   }
 
   private func show(_ record: JobRecord) throws {
@@ -192,7 +220,7 @@ struct JobView {
   init(_ record: JobRecord, _ installation: Installation) {
     self.record = record
     // Of thousands that are over no lock file is looked at.
-    isDriven = !record.isOver && installation.isDriven(record.id)
+    isDriven = !record.isOver && installation.isCaredFor(record)
     checkpoint = record.context.plan.checkpoint.flatMap { _ in installation.checkpoints.newest(of: record.id, node: 0) }
   }
 
@@ -211,14 +239,15 @@ struct JobView {
   }
 
   private var state: String {
-    record.state.word + (isDriven || record.isFinished ? "" : " (not driven)")
+    if record.sweep != nil, record.isWaiting { return "waiting" + (isDriven ? "" : " (not driven)") }
+    return record.state.word + (isDriven || record.isFinished ? "" : " (not driven)")
   }
 
   /// As `state` has them everywhere.
   static let states = [
     "choosing", "creating", "settling", "pricing", "booting", "connecting", "uploading", "launching", "running",
     "stopping",
-    "collecting", "releasing", "salvaging", "proving", "kept", "finished",
+    "collecting", "handing", "releasing", "salvaging", "proving", "kept", "finished",
   ]
 
   // MARK: - One job on a page
@@ -277,7 +306,9 @@ struct JobView {
   func json(with journal: [JournalEntry]?) -> JSONValue {
     .object(of: [
       ("id", .string(record.id)), ("submit_id", record.arrangement.submitID.map(JSONValue.string)),
-      ("name", .string(record.name)), ("state", .string(record.state.word)),
+      ("name", .string(record.name)), ("sweep", record.sweep.map(JSONValue.string)),
+      ("task", (record.context.plan.task?.index).map(JSONValue.integer)),
+      ("matrix", record.context.plan.task.map(\.json)), ("state", .string(record.state.word)),
       ("driven", .bool(isDriven)), ("outcome", (record.state.outcome?.word).map(JSONValue.string) ?? .null),
       ("message", (record.state.outcome?.sentence).map(JSONValue.string) ?? .null),
       ("phase", (record.state.outcome?.phase).map(JSONValue.string)),

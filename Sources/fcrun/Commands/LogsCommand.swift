@@ -61,8 +61,9 @@ struct LogsCommand: AsyncParsableCommand {
 
   func run() async throws {
     let installation = try Installation.openAndLook()
-    let record = try installation.job(job)
     let selection = LogSelection(attempt: attempt, node: node, stream: stream)
+    if case .sweep(let sweep) = try installation.subject(job) { return try await print(sweep, selection, installation) }
+    let record = try installation.job(job)
     if !follow || record.isOver { try selection.require(in: record) }
     let reader = try reader(of: record, selection, installation.folder(of: record.id))
     if follow && !record.isOver {
@@ -70,6 +71,17 @@ struct LogsCommand: AsyncParsableCommand {
     } else {
       await reader.finish(selection.files(of: record))
     }
+  }
+
+  /// Each line with its task before it.
+  private func print(_ sweep: SweepRecord, _ selection: LogSelection, _ installation: Installation) async throws {
+    guard !json, !timestamps, since == nil, until == nil, grep == nil else {
+      throw ValidationError(
+        "--since, --until, --grep, --timestamps and --json are for one job, such as \(sweep.name)/\(sweep.tasks[0].index)"
+      )
+    }
+    try await SweepLogs(installation: installation, selection: selection)
+      .print(sweep, follow: follow, lines: lines.map { max(0, $0) })
   }
 
   private func reader(of record: JobRecord, _ selection: LogSelection, _ folder: String) throws -> any LogReader {

@@ -21,10 +21,10 @@ struct PlanCommand: AsyncParsableCommand {
   var local = false
 
   func run() async throws {
-    let (plan, source) = try spec.plan()
-    let upload = try plan.scan(shown: source.shown)
+    let (work, source) = try spec.work()
+    let upload = try work.scan(shown: source.shown)
     let cloud = local ? try await Cloud.local(home: Installation.folder()) : try Cloud.remote()
-    try Self.show(try await Prepared.make(plan, on: cloud, try? Installation.open()), upload, json: output.json)
+    try Self.show(try await Prepared.make(work, on: cloud, try? Installation.open()), upload, json: output.json)
   }
 
   /// - Throws: ``Failure`` 69 when nothing matches; with `--json` after the document that says why.
@@ -48,9 +48,14 @@ struct ValidateCommand: AsyncParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    let (plan, source) = try spec.plan()
-    _ = try plan.scan(shown: source.shown)
-    if output.json { return try Output.json(.object(of: [("valid", .bool(true)), ("name", .string(plan.name))])) }
+    let (work, source) = try spec.work()
+    _ = try work.scan(shown: source.shown)
+    if output.json {
+      return try Output.json(
+        .object(of: [
+          ("valid", .bool(true)), ("name", .string(work.name)), ("tasks", work.sweep.map { .integer($0.tasks.count) }),
+        ]))
+    }
     try Output.print("\(spec.spec): valid\n")
   }
 }

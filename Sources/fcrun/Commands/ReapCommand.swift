@@ -144,15 +144,17 @@ extension Reaper.Finding {
 extension Installation {
   /// What the store knows of the job that an instance's name is of.
   func standing(_ id: String, _ name: MachineName) -> Reaper.Standing {
+    // A machine that was handed over is not the job's that is in its name.
+    let job = (try? store.holder(of: name)) ?? name.job
     let record: JobRecord
-    do { record = try store.job(name.job) } catch {
-      if isDriven(name.job) { return .driven }
+    do { record = try store.job(job) } catch {
+      if isDriven(job) { return .driven }
       // A store that cannot be read says nothing about the job, nor does an empty one that stands in for it.
-      guard case .unknownJob = error, !hasFolder(of: name.job) else { return .resumable }
+      guard case .unknownJob = error, !hasFolder(of: job) else { return .resumable }
       return .unknown
     }
     if record.state.isStray(id, named: name) { return .over }
-    if isDriven(name.job) { return .driven }
+    if isDriven(job) { return .driven }
     if case .finished(_, let kept) = record.state.phase { return kept == nil ? .over : .kept }
     return .resumable
   }

@@ -23,6 +23,7 @@ struct RunCommand: AsyncParsableCommand {
   @OptionGroup(title: "The machine") var machine: MachineOptions
   @OptionGroup(title: "The job") var job: WorkOptions
   @OptionGroup(title: "Over all of these") var layers: LayerOptions
+  @OptionGroup(title: "Many at once") var sweep: SweepOptions
   @OptionGroup(title: "How it is run") var options: SubmitOptions
 
   @Argument(parsing: .postTerminator, help: "What runs on the machine.")
@@ -35,8 +36,8 @@ struct RunCommand: AsyncParsableCommand {
         status: .usage, message: "there is no command", next: "fcrun run --max-hourly-price 2 -- python train.py")
     }
     let source = source()
-    let plan = try source.plan(try layers.layers())
-    try await Submission(plan: plan, source: source, options: options, signals: signals).run()
+    let work = try source.work(try layers.layers(), sweep: try sweep.source())
+    try await Submission(work: work, source: source, options: options, signals: signals).run()
   }
 
   private func source() -> SpecSource {
@@ -155,7 +156,8 @@ struct WorkOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "no_capacity, boot_failed, preempted or exit:N starts another attempt. Repeatable.", valueName: "CAUSE"))
+      "no_capacity, boot_failed, preempted, rebooted, lost, out_of_memory, gpu_fault or exit:N starts another attempt. Repeatable.",
+      valueName: "CAUSE"))
   var retry: [String] = []
 
   @Option(help: ArgumentHelp("How many attempts in all.", valueName: "N"))

@@ -28,6 +28,7 @@ struct SubmitCommand: AsyncParsableCommand {
 
         fcrun submit job.json
         fcrun submit job.json --env EPOCHS=3 --set resources.num_gpus=8
+        fcrun submit job.json --array 0-15%4  once for each index, four at a time
         fcrun submit --local job.json        on a simulated cloud on this computer
       """)
 
@@ -36,8 +37,8 @@ struct SubmitCommand: AsyncParsableCommand {
 
   func run() async throws {
     let signals = SignalInbox()
-    let (plan, source) = try spec.plan()
-    try await Submission(plan: plan, source: source, options: options, signals: signals).run()
+    let (work, source) = try spec.work()
+    try await Submission(work: work, source: source, options: options, signals: signals).run()
   }
 }
 
@@ -58,6 +59,12 @@ struct SubmitOptions: ParsableArguments {
   @Flag(help: "Keep the machine at the end, whatever happens; it goes on costing.")
   var keep = false
 
+  @Flag(help: "Of a sweep: leave out the tasks whose outputs are all there.")
+  var skip = false
+
+  @Flag(help: "Of a sweep: the first task that fails ends the others.")
+  var failFast = false
+
   @Flag(help: "Run on a simulated cloud on this computer.")
   var local = false
 
@@ -75,7 +82,7 @@ struct SubmitOptions: ParsableArguments {
 
 /// A job on its way from a plan to its driver.
 struct Submission {
-  var plan: JobPlan
+  let work: PlannedWork
   let source: SpecSource
   let options: SubmitOptions
   let signals: SignalInbox
@@ -83,26 +90,34 @@ struct Submission {
   private var json: Bool { options.json }
 
   func run() async throws {
-    var plan = plan
-    if options.keep { plan.teardown = .never }
-    let upload = try plan.scan(shown: source.shown)
+    let work = try plannedWork()
+    let upload = try work.scan(shown: source.shown)
     let installation = try Installation.open()
     if let id = options.id, !options.dryRun, let first = try installation.store.job(submitID: id) {
-      return try await again(first, plan, installation)
+      return try await again(first, work.first, installation)
     }
     let cloud = options.local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     if !options.dryRun { try cloud.account.requireKey() }
-    let prepared = try await Prepared.make(plan, on: cloud, installation)
+    let prepared = try await Prepared.make(work, on: cloud, installation)
     if options.dryRun { return try PlanCommand.show(prepared, upload, json: json) }
     try prepared.requireCandidates()
     var record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
     record.arrangement.submitID = options.id
     if options.detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
     guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
+    if let sweep = prepared.sweep { return try await submit(sweep, like: record, installation, cloud) }
     let kept = try installation.keep(record, source)
-    guard kept.id == record.id else { return try await again(kept, plan, installation) }
+    guard kept.id == record.id else { return try await again(kept, prepared.plan, installation) }
     if options.detach { return try detached(record, installation) }
     try await drive(record, installation, cloud)
+  }
+
+  private func plannedWork() throws -> PlannedWork {
+    if work.sweep == nil, options.skip || options.failFast {
+      throw ValidationError("\(options.skip ? "--skip" : "--fail-fast") is for a sweep")
+    }
+    if work.sweep != nil, options.id != nil { throw ValidationError("--id is for one job, and this is a sweep") }
+    return options.keep ? work.keepingMachines : work
   }
 
   /// The job has been submitted under this id before.
@@ -126,8 +141,8 @@ struct Submission {
   }
 
   private func detached(_ record: JobRecord, _ installation: Installation) throws {
-    _ = try DetachedDriver.start(record.id, installation)
-    waitForDriver(of: record.id, installation)
+    _ = try DetachedDriver.start(record.id, log: installation.folder(of: record.id))
+    waitForDriver { installation.isDriven(record.id) }
     try print(idOf: record)
   }
 
@@ -136,8 +151,8 @@ struct Submission {
   }
 
   /// Whoever gets the id may look at the job at once: it is driven by then, or its driver has failed.
-  private func waitForDriver(of id: String, _ installation: Installation) {
-    for _ in 0..<500 where !installation.isDriven(id) { usleep(10_000) }
+  private func waitForDriver(_ isDriven: () -> Bool) {
+    for _ in 0..<500 where !isDriven() { usleep(10_000) }
   }
 
   /// First of all: whoever loses this process needs it.
@@ -159,13 +174,84 @@ struct Submission {
       return true
     }
     let best = prepared.ranking.candidates[0]
-    let ceiling = prepared.plan.costCeiling(over: prepared.ranking.candidates).map {
+    let ceiling = prepared.costCeiling.map {
       "at most $\(Jobs.Money.formatUp($0))"
     }
+    let tasks = prepared.sweep.map { "\($0.tasks.count) tasks, \($0.maxParallel) at once, on " } ?? ""
     let question =
-      "\(best.inWords) (\(best.provider)), \(upload.fileCount) files to send, \(ceiling ?? "no ceiling of the cost"). Go on? [Y/n] "
+      "\(tasks)\(best.inWords) (\(best.provider)), \(upload.fileCount) files to send, \(ceiling ?? "no ceiling of the cost"). Go on? [Y/n] "
     _ = StandardStream.write(question, to: STDERR_FILENO)
     return ["", "y", "yes"].contains((readLine() ?? "n").lowercased())
+  }
+}
+
+// MARK: - Sweeps
+
+extension Submission {
+  private func submit(
+    _ plan: SweepPlan, like first: JobRecord, _ installation: Installation, _ cloud: Cloud
+  ) async throws {
+    let tasks = options.skip ? plan.unfinished : plan.tasks
+    let submission = SweepSubmission(plan, running: tasks, like: first, failsFast: options.failFast)
+    try installation.keep(submission, source)
+    let sweep = submission.sweep
+    if options.detach {
+      _ = try DetachedDriver.start(sweep.id, log: try installation.makeFolder(ofSweep: sweep.id))
+      waitForDriver { installation.isDriven(sweep: sweep.id) }
+      if !json { return try Output.print(sweep.id + "\n") }
+    }
+    tell(sweep, running: tasks)
+    if options.detach { return }
+    signals.part(with: .sweep(sweep))
+    signals.open()
+    let drive = SweepDrive(installation: installation, form: json ? .events : .text)
+    StandardStream.leave(try await drive.run(sweep, on: cloud, signals: signals))
+  }
+
+  private func tell(_ sweep: SweepRecord, running tasks: [JobPlan]) {
+    let skipped = sweep.tasks.map(\.index).filter { index in !tasks.contains { $0.task?.index == index } }
+    guard !json else {
+      return Console.emit(
+        .object(of: [
+          ("event", .string("submitted")), ("version", .integer(Output.version)), ("sweep", .string(sweep.id)),
+          ("name", .string(sweep.name)),
+          ("tasks", .integer(sweep.tasks.count)), ("skipped", .array(skipped.map(JSONValue.integer))),
+        ]))
+    }
+    let left = skipped.isEmpty ? "" : "; skipped, because the outputs are there: " + IndexList.text(skipped)
+    _ = StandardStream.write(
+      "fcrun: sweep \(sweep.id) (\(sweep.name)), \(tasks.count) of \(sweep.tasks.count) tasks, \(sweep.maxParallel) at once\(left)\n",
+      to: STDERR_FILENO)
+  }
+}
+
+extension PlannedWork {
+  fileprivate var keepingMachines: PlannedWork {
+    switch self {
+    case .job(var plan):
+      plan.teardown = .never
+      return .job(plan)
+    case .sweep(var sweep):
+      for place in sweep.tasks.indices { sweep.tasks[place].teardown = .never }
+      return .sweep(sweep)
+    }
+  }
+}
+
+/// Indices of tasks for people: `0-3, 7`.
+enum IndexList {
+  /// - Parameter indices: in their order.
+  static func text(_ indices: [Int]) -> String {
+    var ranges: [ClosedRange<Int>] = []
+    for index in indices {
+      if let last = ranges.last, last.upperBound + 1 == index {
+        ranges[ranges.count - 1] = last.lowerBound...index
+      } else {
+        ranges.append(index...index)
+      }
+    }
+    return ranges.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
+      .joined(separator: ", ")
   }
 }
 
@@ -186,10 +272,7 @@ extension Installation {
   /// Makes the job durable, with its job file beside its logs.
   /// - Returns: the job that has its submit id: another one when that came first, and then nothing is kept.
   func keep(_ record: JobRecord, _ source: SpecSource) throws -> JobRecord {
-    try makeFolder(of: record.id)
-    let name = SpecNode.isYAML(source.path) ? "spec.yaml" : "spec.json"
-    _ = FileManager.default.createFile(
-      atPath: folder(of: record.id) + "/" + name, contents: Data(source.bytes), attributes: [.posixPermissions: 0o600])
+    try makeFolder(of: record.id, source)
     do {
       let kept = try store.insert(record)
       if kept.id != record.id { try? FileManager.default.removeItem(atPath: folder(of: record.id)) }
@@ -197,5 +280,12 @@ extension Installation {
     } catch {
       throw Failure(status: .failed, message: "\(error)", next: "nothing was created")
     }
+  }
+
+  func makeFolder(of job: String, _ source: SpecSource) throws {
+    try makeFolder(of: job)
+    let name = SpecNode.isYAML(source.path) ? "spec.yaml" : "spec.json"
+    _ = FileManager.default.createFile(
+      atPath: folder(of: job) + "/" + name, contents: Data(source.bytes), attributes: [.posixPermissions: 0o600])
   }
 }
