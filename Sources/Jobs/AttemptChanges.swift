@@ -277,8 +277,9 @@ extension Machine {
   mutating func take(_ answer: PostAnswer, since sent: Moment? = nil) {
     switch answer {
     case .made(let id):
+      // One that was taken for sent before its answer came may have left at any time since the intent.
+      instances.append(MadeInstance(id: id, since: post == .unknown ? nil : sent))
       post = .made
-      instances.append(MadeInstance(id: id, since: sent))
     case .notSent: post = .unsent
     case .rejected: post = .rejected
     case .unknown: post = .unknown
