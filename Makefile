@@ -83,9 +83,16 @@ torture-real: release
 	@grep -q FCRUN_FAILPOINT .build/release/fcrun; [ $$? = 1 ] || { echo 'the release has failpoints in it' >&2; exit 1; }
 	.build/release/torture real --count $(N) --seed $(SEED) --jobs $(JOBS)
 
+# The release beside OpenSSH's clients and rsync: half an hour, or three minutes with QUICK=1, which writes no page.
+.PHONY: bench
+bench: APT += openssh-server rsync
+bench: release
+	$(SWIFT) build -c release $(STATIC) $(ARROWS) --product bench
+	FCRUN_BIN_DIR=.build/release .build/release/bench $(if $(QUICK),--quick,--write)
+
 .PHONY: build-tests
 build-tests: deps
-	$(SWIFT) format lint --strict -r Sources Tests Package.swift
+	$(SWIFT) format lint --strict -r Sources Tests Benchmarks Package.swift
 	$(SWIFT) build --build-tests $(ARROWS)
 
 build: deps
