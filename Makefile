@@ -5,6 +5,7 @@
 # make mutants   let that catch 49 ways to write the protocol wrong
 # make torture-real N=1000
 #                kill, hurt and cut the release programs in N runs, and print what went wrong: nothing may
+# make bench     time the release beside OpenSSH's clients and rsync; QUICK=1: three minutes instead of half an hour
 # make build     build for development (debug) only
 # make release   build the two programs for use
 # make install   put them into $(DESTDIR)$(PREFIX)/bin, PREFIX=/usr/local if not given

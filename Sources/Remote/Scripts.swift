@@ -86,75 +86,155 @@ package enum Script {
       printf '\n%s %s\n' "$M" $r
       """#
 
-  /// Takes the workdir for one upload; arguments: marker, control folder. Answer: the upload's number.
+  /// Files into the workdir, as one of several that do so at once; arguments: marker, control folder, workdir, the upload's number or 0 to
+  /// take the workdir for a new one. Answer to 0: the number, and words for what is there: `old` files, `zstd`.
   ///
-  /// What a dead connection left behind may still unpack, late, over files that were checked since. So whoever unpacks for
-  /// another number ends now, and whoever has not begun to never will.
-  package static let claim =
-    words + liveness + #"""
-      place "$2"; C=$p
+  /// What a dead connection left behind may still write, late, over files that were checked since. So whoever writes for another number ends
+  /// now, and whoever has not begun to never will: first a process is on record, then it looks whether it is over, then it writes; whoever
+  /// takes the workdir writes that and looks for the process in the other order, so that one of them sees the other. Only the process on
+  /// record and its own children write: stopped, it makes no more of them.
+  ///
+  /// Then it serves requests, a line each and what belongs to it; the answer to each ends with a line `done`. BLOCK counts 64 KiB. Content is
+  /// LENGTH bytes, or with PACKED 1 any number of zstd's frames, each after a line with its length, and a line `0`.
+  ///
+  /// - `look NAMES PLAIN`, so many bytes of names ended by NUL: mode, time of change and name of each regular file, a line `digests`, sha256 and name of each
+  /// - `tar LENGTH PACKED NAMES PLAIN`, content, names: unpacks, and says the sha256 of each name; PLAIN 1: no name has a newline in it
+  /// - `open KEY SIZE NAME`, so many bytes of a name: a part of that size, with what is in its place already
+  /// - `hash KEY BLOCK LENGTH NAME`, a name: the sha256 of that piece of the part, or of the file when there is none, and the size of all of it
+  /// - `put KEY BLOCK LENGTH PACKED`, content: the sha256 of that piece of the part as it is read back
+  /// - `close KEY MODE TIME NAME`, a name: puts the part in its place
+  /// - `clear`: nothing of parts is left
+  package static let upload =
+    words + liveness + digests + #"""
+      place "$2"; C=$p; place "$3"; W=$p; T=$4
+      export LC_ALL=C
       say "$M"
-      umask 077
-      mkdir -p "$C" && chmod 700 "$C" && cd "$C" || fail "cannot make the control folder $C"
-      n=1
-      until mkdir "up.$n" 2>/dev/null; do
-        [ -d "up.$n" ] || fail "cannot write to $C"
-        n=$((n + 1))
-      done
-      for u in up.*; do
-        [ "$u" = "up.$n" ] && continue
-        : >"$u/over" || fail "cannot write to $C"
-        [ -f "$u/tar" ] && read -r pid start <"$u/tar" || continue
-        while alive "$pid" "$start"; do
-          kill -s KILL "$pid" 2>/dev/null
+      umask=$(umask); umask 077
+      children() { sed -n 's/^\([0-9]*\) .*) [^XZ] '"$1"' .*/\1/p' /proc/[0-9]*/stat 2>/dev/null; }
+      stopped() { case $(sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null) in [RSD]*) return 1 ;; esac; }
+      end_writer() {
+        while alive "$1" "$2"; do
+          kill -s STOP "$1" 2>/dev/null
+          if stopped "$1"; then
+            c=$(children "$1")
+            kill -s KILL ${c:-"$1"} 2>/dev/null
+          fi
           sleep 0.02 2>/dev/null || sleep 1
         done
+      }
+      claim() {
+        mkdir -p "$C" && chmod 700 "$C" && cd "$C" || fail "cannot make the control folder $C"
+        T=1
+        until mkdir "up.$T" 2>/dev/null; do
+          [ -d "up.$T" ] || fail "cannot write to $C"
+          T=$((T + 1))
+        done
+        for u in up.*; do
+          [ "$u" = "up.$T" ] && continue
+          : >"$u/over" || fail "cannot write to $C"
+          for w in "$u"/w.*; do
+            [ -f "$w" ] && read -r pid start <"$w" || continue
+            end_writer "$pid" "$start"
+          done
+        done
+        facts=$T
+        [ -z "$(ls -A "$W" 2>/dev/null | head -n 1)" ] || facts="$facts old"
+        ! command -v zstd >/dev/null 2>&1 || facts="$facts zstd"
+        say "$facts"
+      }
+      [ "$T" != 0 ] || claim
+      U=$C/up.$T
+      printf '%s %s\n' $$ "$(born $$)" >"$U/$M.tmp" && mv -f "$U/$M.tmp" "$U/w.$M" || fail "cannot write to $C"
+      going() { [ ! -f "$U/over" ] || exit 1; }
+      no() {
+        free=$(df -kP . 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d' ' -f4)
+        case $free in
+          [0-9] | [0-9][0-9]) fail "the files cannot be written into $W: no space is left there ($free KiB)" ;;
+          *) fail "the files cannot be written into $W" ;;
+        esac
+      }
+      if dd if=/dev/null of=/dev/null bs=1 count=0 iflag=fullblock,count_bytes oflag=seek_bytes status=none 2>/dev/null; then direct=1; else direct=0; fi
+      names() { head -c "$1" >"$U/n.$M" || fail "cannot write to $C"; }
+      name() { N=$(head -c "$1"; echo .); N=./${N%.}; }
+      content() {
+        if [ "$2" = 0 ]; then head -c "$1"
+        else while read -r n && [ "$n" -gt 0 ]; do head -c "$n"; done | zstd -dcq; fi
+      }
+      put() {
+        if [ $direct = 0 ]; then content "$3" "$4" | dd of="$P/$1" bs=65536 seek="$2" conv=notrunc 2>/dev/null
+        elif [ "$4" = 0 ]; then
+          dd of="$P/$1" bs=262144 count="$3" seek=$(($2 * 65536)) iflag=fullblock,count_bytes oflag=seek_bytes conv=notrunc status=none
+        else content "$3" "$4" | dd of="$P/$1" bs=262144 seek=$(($2 * 65536)) iflag=fullblock oflag=seek_bytes conv=notrunc status=none; fi
+      }
+      hash() { dd if="$1" bs=65536 skip="$2" count=$((($3 + 65535) / 65536)) 2>/dev/null | digest || fail "cannot hash a part in $W"; }
+      found() {
+        if [ -f "$P/$1" ]; then F=$P/$1
+        elif [ -f "$N" ] && [ ! -L "$N" ]; then F=$N
+        else F=/dev/null; fi
+      }
+      regular() { xargs -0 sh -c 'for f; do if [ -f "$f" ] && [ ! -L "$f" ]; then printf "%s\0" "$f"; fi; done' fcrun; }
+      open() {
+        [ -d "$P" ] || mkdir -p "$P" 2>/dev/null || no
+        if [ ! -f "$P/$1" ] && [ -f "$N" ] && [ ! -L "$N" ]; then
+          cp --reflink=auto "$N" "$P/$1" 2>/dev/null || cp "$N" "$P/$1" || no
+          chmod 600 "$P/$1"
+        fi
+        : >>"$P/$1" || no
+        dd if=/dev/null of="$P/$1" bs=1 seek="$2" count=0 2>/dev/null || no
+      }
+      close() {
+        (umask "$umask"; mkdir -p "${N%/*}") || no
+        found "$1"
+        [ "$F" != /dev/null ] || fail "$N has vanished"
+        chmod "$2" "$F" && TZ=UTC0 touch -t "$3" "$F" || no
+        [ "$F" != "$N" ] || return 0
+        [ ! -L "$N" ] || rm -f "$N"
+        [ ! -d "$N" ] || fail "$N is a folder there"
+        mv -f "$F" "$N" || no
+      }
+      entered=
+      while read -r what a b c d; do
+        going
+        [ -n "$entered" ] || { (umask "$umask"; mkdir -p "$W") && cd "$W" && entered=1 || fail "cannot make the workdir $W"; }
+        P=.fcrun.parts
+        case $what in
+          look)
+            names "$a"
+            regular <"$U/n.$M" >"$U/r.$M"
+            if [ -s "$U/r.$M" ]; then xargs -0 stat -c '%a %Y %n' <"$U/r.$M" 2>/dev/null; fi
+            say digests
+            if [ -s "$U/r.$M" ]; then digests "$b" <"$U/r.$M"; fi ;;
+          tar)
+            content "$a" "$b" | (umask "$umask"; exec tar -xpof -) || no
+            names "$c"
+            [ "$c" = 0 ] || digests "$d" <"$U/n.$M" || fail "cannot hash the files in $W" ;;
+          open) name "$c"; open "$a" "$b" ;;
+          hash) name "$d"; found "$a"; hash "$F" "$b" "$c"; say $(($(wc -c <"$F"))) ;;
+          put) [ -d "$P" ] || mkdir -p "$P" 2>/dev/null || no; put "$a" "$b" "$c" "$d" || no; hash "$P/$a" "$b" "$c" ;;
+          close) name "$d"; close "$a" "$b" "$c" ;;
+          clear) rm -rf "$P" ;;
+          *) fail "an upload has no $what" ;;
+        esac
+        say 'done'
       done
-      say "$n"
+      rm -f "$U/n.$M" "$U/r.$M" "$U/w.$M"
       end 0
       """#
 
-  /// Arguments: marker, control folder, workdir, the upload's number. Stdin: a tar archive for the workdir.
-  ///
-  /// First its process is on record, then it looks whether it is over, then it unpacks: whoever claims the workdir writes
-  /// that and looks for the process in the other order, so that one of them sees the other. Without an answer it is asked again.
-  package static let unpack =
-    words + liveness + #"""
-      place "$2"; C=$p; place "$3"; W=$p; U=$C/up.$4
-      say "$M"
-      mkdir -p "$W" && cd "$W" || fail "cannot make the workdir $W"
-      (
-        me=$(exec sh -c 'echo $PPID')
-        printf '%s %s\n' "$me" "$(born "$me")" >"$U/tar.tmp" && mv -f "$U/tar.tmp" "$U/tar" || exit 1
-        [ ! -f "$U/over" ] || exit 1
-        export LC_ALL=C
-        exec tar -xpof -
-      ) && end 0
-      [ ! -f "$U/over" ] || exit 1
-      free=$(df -kP . 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d' ' -f4)
-      case $free in
-        [0-9] | [0-9][0-9]) fail "tar could not unpack into $W: no space is left there ($free KiB)" ;;
-        *) fail "tar could not unpack into $W" ;;
-      esac
-      """#
-
-  /// Arguments: marker, workdir. Stdin: names, each ended by NUL. Answer: a line with the sha256 of each, in their order.
-  package static let hash =
-    words + digests + #"""
-      place "$2"
-      say "$M"
-      cd "$p" || fail "cannot enter $p"
-      digests || fail "cannot hash the files in $p"
-      end 0
-      """#
-
-  /// Hashes the NUL-separated names on stdin; nothing reads the names it prints.
+  /// `digests PLAIN` hashes the NUL-separated names on stdin, `digest` what is on stdin. openssl(1) has the processor's own instructions for it
+  /// and is many times faster, but does not escape the newline in a name: PLAIN 1 promises that there is none.
   private static let digests = #"""
     digests() {
-      if command -v sha256sum >/dev/null 2>&1; then set -- sha256sum --
+      if [ "$1" = 1 ] && command -v openssl >/dev/null 2>&1; then set -- openssl dgst -sha256 -r
+      elif command -v sha256sum >/dev/null 2>&1; then set -- sha256sum --
       elif command -v shasum >/dev/null 2>&1; then set -- shasum -a 256 --
       else set -- openssl dgst -sha256 -r; fi
       LC_ALL=C xargs -0 "$@"
+    }
+    digest() {
+      if command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r
+      elif command -v sha256sum >/dev/null 2>&1; then sha256sum
+      else shasum -a 256; fi
     }
 
     """#
@@ -512,7 +592,7 @@ package enum Script {
         if [ -s "$T/links" ]; then archive "$T/links" -h || fail "tar could not read the outputs"; fi
         section files $1; cat "$T/files"
         section hashes $1
-        if [ -s "$T/files" ]; then digests <"$T/files" || fail "the outputs could not be hashed"; fi
+        if [ -s "$T/files" ]; then digests 0 <"$T/files" || fail "the outputs could not be hashed"; fi
       }
       # GNU tar says 1 when a file changed meanwhile; the hashes will tell.
       archive() {
