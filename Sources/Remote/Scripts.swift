@@ -196,7 +196,7 @@ package enum Script {
       while read -r what a b c d; do
         going
         [ -n "$entered" ] || { (umask "$umask"; mkdir -p "$W") && cd "$W" && entered=1 || fail "cannot make the workdir $W"; }
-        P=.fcrun.parts
+        P=.fcrun-parts
         case $what in
           look)
             names "$a"
@@ -541,8 +541,8 @@ package enum Script {
       """#
 
   /// Arguments: marker, control folder, workdir, 1 for the output folder too, patterns… Answer: sections, each opened by a line `marker name`:
-  /// `matches N` (names, each ended by NUL), then for each domain (`w` workdir, `o` output folder) `refused D` (names), `tar D` (archives),
-  /// `files D` (names) and `hashes D` (a line for each of `files`).
+  /// `matches N` (names, each ended by NUL), then for each domain (`w` workdir, `o` output folder) `refused D` (names), `large D` (names of files
+  /// that ``fetch`` is for) and `facts D` (a line for each of them), `tar D` (archives), `files D` (names) and `hashes D` (a line for each of `files`).
   package static let pack =
     words + digests + #"""
       place "$2"; C=$p; place "$3"; W=$p; O=$4
@@ -577,22 +577,33 @@ package enum Script {
             for g; do ! there "./$g" || found "$g"; done ;;
         esac
       }
+      # One look at each file: its size is asked for once, so that it is either large or not.
+      T=$T; export T; export note='o=$0; for f; do printf "%s\0" "$f"; done >>"$o"'
+      sort_out() {
+        for f in large files others odd; do : >"$T/$f"; done
+        [ ! -s "$T/roots" ] || <"$T/roots" xargs -0 sh -c 'find "$@" \( -type f -size "+$large" -exec sh -c "$note" "$T/large" {} + \
+          -o -type f -exec sh -c "$note" "$T/files" {} + -o \( -type d -o -type l \) -exec sh -c "$note" "$T/others" {} + \
+          -o -exec sh -c "$note" "$T/odd" {} + \)' fcrun
+      }
+      # 8 MiB, in blocks of 512; without stat(1) nothing can be told of a large file, and it goes as any other.
+      large=16384; stat -c %s / >/dev/null 2>&1 || large=99999999999999
+      export large
       pack() {
         : >>"$T/roots"; : >>"$T/links"
-        : >"$T/all"; : >"$T/files"; : >"$T/odd"
-        if [ -s "$T/roots" ]; then
-          <"$T/roots" xargs -0 sh -c 'find "$@" \( -type f -o -type d -o -type l \) -print0' fcrun >"$T/all"
-          <"$T/roots" xargs -0 sh -c 'find "$@" -type f -print0' fcrun >"$T/files"
-          <"$T/roots" xargs -0 sh -c 'find "$@" ! -type f ! -type d ! -type l -print0' fcrun >"$T/odd"
-        fi
+        sort_out
+        cat "$T/others" "$T/files" >"$T/all"
         cat "$T/links" >>"$T/files"
         section refused $1; cat "$T/odd"
+        section large $1; cat "$T/large"
+        section facts $1
+        if [ -s "$T/large" ]; then LC_ALL=C xargs -0 stat -c '%s %a %Y %y %z' <"$T/large" || fail "the outputs could not be looked at"; fi
         section tar $1
         if [ -s "$T/all" ]; then archive "$T/all" || fail "tar could not read the outputs"; fi
         if [ -s "$T/links" ]; then archive "$T/links" -h || fail "tar could not read the outputs"; fi
         section files $1; cat "$T/files"
         section hashes $1
-        if [ -s "$T/files" ]; then digests 0 <"$T/files" || fail "the outputs could not be hashed"; fi
+        plain=1; [ "$(tr -cd '\n' <"$T/files" | wc -c)" -eq 0 ] || plain=0
+        if [ -s "$T/files" ]; then digests $plain <"$T/files" || fail "the outputs could not be hashed"; fi
       }
       # GNU tar says 1 when a file changed meanwhile; the hashes will tell.
       archive() {
@@ -609,6 +620,37 @@ package enum Script {
         printf './.\0' >"$T/roots"
         pack o
       fi
+      end 0
+      """#
+
+  /// Pieces of large outputs; arguments: marker, control folder, workdir. Serves requests, a line each and then NAME bytes of a name:
+  ///
+  /// - `get DOMAIN BLOCK LENGTH NAME`: LENGTH bytes from that block of 64 KiB on, and the line `hash` answers
+  /// - `hash DOMAIN BLOCK LENGTH NAME`: the sha256 of these bytes, read once more
+  /// - `facts DOMAIN - - NAME`: the line that ``pack`` told of it
+  package static let fetch =
+    words + digests + #"""
+      place "$2"; C=$p; place "$3"; W=$p
+      export LC_ALL=C
+      say "$M"
+      if dd if=/dev/null of=/dev/null bs=1 count=0 iflag=fullblock,count_bytes status=none 2>/dev/null; then direct=1; else direct=0; fi
+      piece() {
+        if [ $direct = 1 ]; then dd if="$N" bs=65536 skip="$1" count="$2" iflag=fullblock,count_bytes status=none
+        else dd if="$N" bs=65536 skip="$1" count=$((($2 + 65535) / 65536)) 2>/dev/null | head -c "$2"; fi
+      }
+      while read -r what d block length name; do
+        N=$(head -c "$name"; echo .); N=${N%.}
+        case $d in o) cd "$C/outputs" ;; *) cd "$W" ;; esac || fail "the outputs have gone"
+        case $what in
+          get)
+            piece "$block" "$length" || fail "$N could not be read"
+            [ $(($(wc -c <"$N"))) -ge $((block * 65536 + length)) ] || fail "$N has become shorter while it was fetched"
+            piece "$block" "$length" | digest || fail "$N could not be hashed" ;;
+          hash) piece "$block" "$length" | digest || fail "$N could not be hashed" ;;
+          facts) stat -c '%s %a %Y %y %z' "$N" || fail "$N has gone while it was fetched" ;;
+          *) fail "a fetch has no $what" ;;
+        esac
+      done
       end 0
       """#
 }

@@ -10,7 +10,7 @@ import SSH
 @SSHLoop
 final class LinkMeter {
   /// Packing and unpacking keep up with less.
-  private static let worthPacking = 60e6
+  private static let worthPacking = 50e6
   private static let leastQuantum = 1 << 20
   private static let mostQuantum = 16 << 20
 
@@ -23,9 +23,15 @@ final class LinkMeter {
   /// Bytes of files for one request: little until something has arrived, so that the first answers come soon.
   var quantum: Int { min(max(arrived, Self.leastQuantum), Self.mostQuantum) & ~0xFFFF }
 
-  var isWorthPacking: Bool {
-    guard canPack, let begun, arrived >= Self.leastQuantum else { return false }
-    return Double(arrived) / ((last - begun) / .seconds(1)) < Self.worthPacking
+  /// Whether packing costs less time than it saves on this way, for what becomes smaller by it.
+  func isWorthPacking(_ feed: any UploadFeed) async throws -> Bool {
+    guard canPack, let begun, arrived >= Self.leastQuantum,
+      Double(arrived) / ((last - begun) / .seconds(1)) < Self.worthPacking
+    else { return false }
+    return try await Task.detached {
+      let sample = try feed.sample()
+      return Zstd.frame(of: sample).map { $0.count < sample.count * 9 / 10 } ?? false
+    }.value
   }
 
   func begin() { begun = begun ?? .now }

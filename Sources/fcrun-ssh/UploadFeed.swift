@@ -12,10 +12,13 @@ protocol UploadFeed: AnyObject, Sendable {
   var names: [UInt8] { get }
   /// Plain bytes of the content.
   var length: Int { get }
+  /// Some of it, to see whether it is worth packing.
+  func sample() throws(Failure) -> [UInt8]
 }
 
 extension UploadFeed {
-  static var chunk: Int { 1 << 20 }
+  /// Still in the processor's cache when it is hashed, and when it is encrypted.
+  static var chunk: Int { 1 << 18 }
 }
 
 /// Plain chunks, or frames of zstd, each after a line with its length, and then what follows the content.
@@ -31,15 +34,20 @@ final class UploadStream: @unchecked Sendable {
   func next() throws(Failure) -> (bytes: [UInt8], plain: Int)? {
     if isOver { return nil }
     let before = feed.read
-    if let chunk = try feed.nextChunk() { return (isPacked ? try Self.packed(chunk) : chunk, feed.read - before) }
+    if let chunk = try isPacked ? packedChunk() : feed.nextChunk() { return (chunk, feed.read - before) }
     isOver = true
     return ((isPacked ? Array("0\n".utf8) : []) + feed.names, 0)
   }
 
-  private static func packed(_ chunk: [UInt8]) throws(Failure) -> [UInt8] {
-    guard let frame = Zstd.frame(of: chunk) else { throw Failure(kind: .local, message: "zstd cannot pack") }
+  private func packedChunk() throws(Failure) -> [UInt8]? {
+    var plain: [UInt8] = []
+    while plain.count < Self.frame, let chunk = try feed.nextChunk() { plain += chunk }
+    if plain.isEmpty { return nil }
+    guard let frame = Zstd.frame(of: plain) else { throw Failure(kind: .local, message: "zstd cannot pack") }
     return Array("\(frame.count)\n".utf8) + frame
   }
+
+  private static let frame = 1 << 20
 }
 
 /// Folders, links and small files as a tar archive, and after it the names of the files.
@@ -62,6 +70,12 @@ final class TarFeed: UploadFeed, @unchecked Sendable {
       let content = member.0.fileSize ?? 0
       return sum + member.1.count + content + TarWriter.padding(after: content).count
     }
+  }
+
+  /// The first file that has some content.
+  func sample() throws(Failure) -> [UInt8] {
+    guard let entry = entries.first(where: { $0.fileSize ?? 0 > 0 }) else { return [] }
+    return try entry.beginning(at: 0)
   }
 
   private static func header(_ entry: UploadTree.Entry) -> [UInt8] {
@@ -120,6 +134,8 @@ final class PieceFeed: UploadFeed, @unchecked Sendable {
     return bytes
   }
 
+  func sample() throws(Failure) -> [UInt8] { try entry.beginning(at: left.lowerBound) }
+
   private func opened() throws(Failure) -> LocalFile {
     if let file { return file }
     let opened = try entry.opened()
@@ -158,6 +174,12 @@ extension UploadTree.Entry {
         kind: .local, message: "\(local.shown) changed while it was being read; try again when nothing writes to it")
     }
     return file
+  }
+
+  fileprivate func beginning(at offset: Int) throws(Failure) -> [UInt8] {
+    let file = try opened()
+    defer { file.close() }
+    return try file.read(1 << 17, at: offset)
   }
 
   /// All of a small file.

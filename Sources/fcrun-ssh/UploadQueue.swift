@@ -24,7 +24,9 @@ struct UploadQueue {
 
   private static let filesAtOnce = 4000
   private static let lookedAtOnce = 2000
-  private static let pieceLookedAt = 16 << 20
+  private static let widePiece = 16 << 20
+  private static let closePiece = 1 << 20
+  private static let littleDiffers = 64 << 20
 
   /// A later source overwrites an earlier one.
   init(_ tree: UploadTree) {
@@ -61,18 +63,30 @@ struct UploadQueue {
     requests += stride(from: 0, to: small.count, by: Self.lookedAtOnce).map {
       .look(Array(small[$0..<min($0 + Self.lookedAtOnce, small.count)]))
     }
-    requests += pieces.flatMap { piece in
-      stride(from: 0, to: piece.range.count, by: Self.pieceLookedAt).map {
-        .hash(Piece(file: piece.file, range: $0..<min($0 + Self.pieceLookedAt, piece.range.count)))
-      }
-    }
+    requests += pieces.flatMap { $0.split(into: Self.widePiece) }.map { .hash($0) }
     (held, members, pieces) = (members, [], [])
   }
   private var held: [Int] = []
 
+  /// Where little differs, how little it is: a look costs the machine some processes.
+  mutating func lookCloser() {
+    let coarse = Dictionary(grouping: pieces, by: \.file)
+    (pieces, requests) = ([], [])
+    for (file, differing) in coarse.sorted(by: { $0.key < $1.key }) {
+      let bytes = differing.reduce(0) { $0 + $1.range.count }
+      if bytes <= max(Self.littleDiffers, (tree.entries[file].fileSize ?? 0) / 4) {
+        requests += differing.flatMap { $0.split(into: Self.closePiece) }.map { .hash($0) }
+      } else {
+        pieces += differing
+      }
+    }
+    (coarsePieces, pieces) = (pieces, [])
+  }
+  private var coarsePieces: [Piece] = []
+
   /// Parts of large files that are to be changed are made of what is there.
   mutating func openParts() {
-    (differing, pieces) = (pieces, [])
+    (differing, pieces) = (coarsePieces + pieces, [])
     (held, members) = (held + members, [])
     requests = large.filter { file in differing.contains { $0.file == file } }.map { .open($0) }
   }

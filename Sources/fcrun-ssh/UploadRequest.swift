@@ -20,6 +20,12 @@ enum UploadRequest: Sendable {
     var range: Range<Int>
 
     static let block = 1 << 16
+
+    func split(into length: Int) -> [Piece] {
+      stride(from: range.lowerBound, to: range.upperBound, by: length).map {
+        Piece(file: file, range: $0..<min($0 + length, range.upperBound))
+      }
+    }
   }
 
   /// As it goes to the machine.

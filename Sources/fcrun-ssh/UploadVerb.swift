@@ -57,6 +57,8 @@ final class UploadVerb {
   private func keepWhatIsTheSame() async throws {
     queue.lookFirst()
     try await work()
+    queue.lookCloser()
+    try await work()
     queue.openParts()
     try await work()
     queue.sendTheRest()
@@ -110,7 +112,7 @@ final class UploadVerb {
     let feed = queue.feed(for: request)
     if feed != nil { meter.begin() }
     let own = queue.own(request)
-    let isPacked = feed != nil && meter.isWorthPacking
+    let isPacked = if let feed { try await meter.isWorthPacking(feed) } else { false }
     let bytes = try await lane.write(queue.written(request, feed, isPacked: isPacked)) { self.progress.add(bytes: $0) }
     return UploadRequest.Sent(request: request, feed: feed, bytes: bytes, own: own)
   }

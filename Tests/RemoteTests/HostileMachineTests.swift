@@ -46,7 +46,8 @@ struct HostileMachineTests {
   }
 
   @Test(.faults(71)) func sendsAFileAgainWhenItsHashIsWrongOnce() throws {
-    let lie = "#!/bin/sh\nif mkdir $HOME/lied; then printf '%064d *x\\n' 0; else shift 3; exec /usr/bin/sha256sum \"$@\"; fi\n"
+    let lie =
+      "#!/bin/sh\nif mkdir $HOME/lied; then printf '%064d *x\\n' 0; else shift 3; exec /usr/bin/sha256sum \"$@\"; fi\n"
     let sshd = try PrivateSSHD(tools: ["openssl": lie])
     #expect(try upload(to: sshd).transferred?.files == 1)
     #expect(text(of: "\(sshd.home)/work/code/a") == "content")

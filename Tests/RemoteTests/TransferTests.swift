@@ -168,7 +168,7 @@ struct TransferTests {
   @Test func endWhatAConnectionThatDiedStillPutsIntoAPart() throws {
     let content = (0..<9_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 9) }
     try local.file("payload", content)
-    let key = "\(sshd.home)/work/.fcrun.parts/k"
+    let key = "\(sshd.home)/work/.fcrun-parts/k"
     let orphan = try Spawned.start(script(Script.upload, Self.upload + ["0"]), environment: machine)
     let half = Array("put k 0 9000000 0\n".utf8) + [UInt8](repeating: 1, count: 600_000)
     #expect(half.withUnsafeBytes { write(orphan.input, $0.baseAddress, $0.count) } == half.count)
@@ -177,7 +177,7 @@ struct TransferTests {
     #expect(orphan.wait() == -SIGKILL)
     for end in [orphan.input, orphan.output] { close(end) }
     #expect(bytes(of: "\(work)/payload") == content)
-    #expect(!FileManager.default.fileExists(atPath: "\(work)/.fcrun.parts"))
+    #expect(!FileManager.default.fileExists(atPath: "\(work)/.fcrun-parts"))
   }
 
   @Test func keepALateStarterOfADeadConnectionFromWriting() throws {
@@ -207,7 +207,7 @@ struct TransferTests {
     #expect(sum == Transferred(files: 4, bytes: 20_000_000 + 7 + 7 + 11))
     #expect(try isSame("\(local.path)/src", "\(work)/code"))
     #expect(try inode("code/a") == untouched)
-    #expect(!FileManager.default.fileExists(atPath: "\(work)/.fcrun.parts"))
+    #expect(!FileManager.default.fileExists(atPath: "\(work)/.fcrun-parts"))
   }
 
   @Test func giveAFileItsModeAndTimeAlsoWhereItsContentIsThere() throws {
