@@ -32,33 +32,19 @@ final class Delay: Sendable {
   static let window = 6 << 20
 
   let port: Int
-  private let target: Int
-  private let link: Link
-  private let there: Pace
-  private let back: Pace
 
   init(to target: Int, _ link: Link) throws {
-    (self.target, self.link) = (target, link)
-    (there, back) = (Pace(link.rate), Pace(link.rate))
-    let listener = socket(AF_INET, streamSocket, 0)
-    let bound = Loopback.bind(listener)
-    guard let bound, listen(listener, 128) == 0 else { throw Unmet("no port for the delay relay") }
-    port = bound
-    let pass = pass
-    Thread.detachNewThread {
-      while true {
-        let client = accept(listener, nil, nil)
-        if client >= 0 { Thread.detachNewThread { pass(client, .now) } }
-      }
-    }
+    let (there, back) = (Pace(link.rate), Pace(link.rate))
+    port = try Loopback.serve { client in Self.pass(client, to: target, link, there, back) }
   }
 
-  private func pass(_ client: Int32, _ accepted: ContinuousClock.Instant) {
+  private static func pass(_ client: Int32, to target: Int, _ link: Link, _ there: Pace, _ back: Pace) {
     // SYN and SYN-ACK there and back, ACK there.
-    let open = accepted + .seconds(link.roundTrip)
+    let open = ContinuousClock.now + .seconds(link.roundTrip)
     let server = socket(AF_INET, streamSocket, 0)
     usleep(UInt32(1.5 * link.roundTrip * 1e6))
-    guard Loopback.connect(server, target) else { return [client, server].forEach { _ = close($0) } }
+    defer { close(server) }
+    guard Loopback.connect(server, target) else { return }
     for end in [client, server] { Loopback.noDelay(end) }
     let half = Duration.seconds(link.roundTrip / 2)
     let ends = [
@@ -66,7 +52,6 @@ final class Delay: Sendable {
       Pipeline(from: server, to: client, back, half, notBefore: open).start(),
     ]
     for end in ends { end.wait() }
-    for end in [client, server] { close(end) }
   }
 }
 
@@ -202,6 +187,23 @@ enum Loopback {
         systemConnect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
       }
     }
+  }
+
+  /// Gives each connection to a new port to a thread of its own, which closes it.
+  static func serve(_ talk: @escaping @Sendable (Int32) -> Void) throws -> Int {
+    let listener = socket(AF_INET, streamSocket, 0)
+    guard let port = bind(listener), listen(listener, 128) == 0 else { throw Unmet("no port to listen on") }
+    Thread.detachNewThread {
+      while true {
+        let connection = accept(listener, nil, nil)
+        guard connection >= 0 else { continue }
+        Thread.detachNewThread {
+          talk(connection)
+          close(connection)
+        }
+      }
+    }
+    return port
   }
 
   static func freePort() throws -> Int {

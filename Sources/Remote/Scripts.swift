@@ -343,15 +343,15 @@ package enum Script {
         [ -z "$killer" ] || kill -s TERM $killer 2>/dev/null; killer=
       }
       # Whoever is left of the process groups, and whoever still holds the log files, ends now: the logs are final afterwards.
+      # The shell itself reads a pipe byte by byte: it is given only what matters.
       members() {
-        cat /proc/[0-9]*/stat 2>/dev/null | sed 's/^\([0-9]*\) .*) /\1 /' | while read -r pid state parent group rest; do
-          case $state in Z | X) continue ;; esac
-          for g in $groups; do [ "$group" = "$g" ] && say_pid "$pid"; done
+        for g in $groups; do
+          cat /proc/[0-9]*/stat 2>/dev/null | sed -n "s/^\([0-9]*\) .*) [^XZ] [0-9]* $g .*/\1/p"
         done
       }
       say_pid() { printf '%s\n' "$1"; }
       holders() {
-        ls -l /proc/[0-9]*/fd/1 /proc/[0-9]*/fd/2 2>/dev/null | while read -r line; do
+        ls -l /proc/[0-9]*/fd/1 /proc/[0-9]*/fd/2 2>/dev/null | grep -F " -> $C/std" | while read -r line; do
           case $line in *" -> $C/stdout" | *" -> $C/stderr") line=${line#*" /proc/"}; say_pid "${line%%/*}" ;; esac
         done
       }
