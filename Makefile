@@ -5,6 +5,7 @@
 # make mutants   let that catch 49 ways to write the protocol wrong
 # make torture-real N=1000
 #                kill, hurt and cut the release programs in N runs, and print what went wrong: nothing may
+# make bench     time the release beside OpenSSH's clients and rsync; QUICK=1: three minutes instead of half an hour
 # make build     build for development (debug) only
 # make release   build the two programs for use
 # make install   put them into $(DESTDIR)$(PREFIX)/bin, PREFIX=/usr/local if not given
@@ -83,9 +84,16 @@ torture-real: release
 	@grep -q FCRUN_FAILPOINT .build/release/fcrun; [ $$? = 1 ] || { echo 'the release has failpoints in it' >&2; exit 1; }
 	.build/release/torture real --count $(N) --seed $(SEED) --jobs $(JOBS)
 
+# The release beside OpenSSH's clients and rsync: half an hour, or three minutes with QUICK=1, which writes no page.
+.PHONY: bench
+bench: APT += openssh-server rsync
+bench: release
+	$(SWIFT) build -c release $(STATIC) $(ARROWS) --product bench
+	FCRUN_BIN_DIR=.build/release .build/release/bench $(if $(QUICK),--quick,--write)
+
 .PHONY: build-tests
 build-tests: deps
-	$(SWIFT) format lint --strict -r Sources Tests Package.swift
+	$(SWIFT) format lint --strict -r Sources Tests Benchmarks Package.swift
 	$(SWIFT) build --build-tests $(ARROWS)
 
 build: deps
