@@ -1,9 +1,12 @@
 /// The pace of all requests to one API: a bucket of tokens, and a pause that everybody keeps after a 429.
 ///
+/// What is urgent has a bucket of its own, of twice the size and rate, and keeps no pause: a machine that is to go costs
+/// money, after a signal there are ten seconds for all of it, and at worst the answer is another 429.
+///
 /// It never sleeps: it says how long to wait, and the caller waits on the same clock.
 public actor RequestLimiter {
   private let interval: Duration
-  private let tolerance: Duration
+  private let burst: Int
   /// The clock, as the time since some fixed moment. Must run on while callers pause.
   public nonisolated let now: @Sendable () -> Duration
   /// When the bucket would be full again: the generic cell rate algorithm keeps one moment instead of a count.
@@ -16,7 +19,7 @@ public actor RequestLimiter {
   public init(rate: Double = 10, burst: Int = 20, now: @escaping @Sendable () -> Duration = RequestLimiter.uptime) {
     precondition(rate > 0 && burst > 0, "a limiter without tokens never lets anything pass")
     interval = .seconds(1 / rate)
-    tolerance = interval * (burst - 1)
+    self.burst = burst
     self.now = now
     full = now()
     urgentFull = now()
@@ -28,13 +31,18 @@ public actor RequestLimiter {
 
   /// Takes a token, now or in advance, and says how long the caller must wait before it uses it.
   ///
-  /// - Parameter isUrgent: it has a queue of its own, as fast as the other, and does not keep the pause after somebody's 429.
+  /// - Parameter isUrgent: from the other bucket, and without the pause.
   public func reserve(isUrgent: Bool = false) -> Duration {
     let now = now()
-    let ready = max((isUrgent ? urgentFull : full) - tolerance, isUrgent ? now : pausedUntil, now)
+    if isUrgent { return max(take(from: &urgentFull, burst: 2 * burst, every: interval / 2, at: now), now) - now }
+    return max(take(from: &full, burst: burst, every: interval, at: now), pausedUntil, now) - now
+  }
+
+  /// - Returns: when the token may be used.
+  private func take(from full: inout Duration, burst: Int, every interval: Duration, at now: Duration) -> Duration {
+    let ready = full - interval * (burst - 1)
     full = max(full, now) + interval
-    if isUrgent { urgentFull = max(urgentFull, now) + interval }
-    return ready - now
+    return ready
   }
 
   /// Nobody sends anything for this long.

@@ -1,3 +1,9 @@
+/// Requests that wait behind nobody: what gives machines back when there is little time.
+public enum RequestUrgency {
+  /// For all requests that are made in this task and its children; a DELETE is urgent in any case.
+  @TaskLocal public static var isUrgent = false
+}
+
 /// How long a read or a delete is tried.
 public struct RetryPolicy: Sendable, Equatable {
   /// No new try begins when its pause would end later than this after the first.
@@ -87,8 +93,6 @@ extension RetryingForwardCompute {
     }
   }
   public func deleteInstance(_ id: String) async throws(APIError) {
-    // A pause that a read was told to make may be a minute, and many jobs may have many reads before it; the machine costs
-    // money, and at worst the answer is a 429.
     let operation = "delete instance \(Excerpt.escaped(id, limit: 100))"
     try await repeating(operation, isUrgent: true) { () throws(APIError) in try await inner.deleteInstance(id) }
   }
@@ -177,6 +181,7 @@ extension RetryingForwardCompute {
 
   /// Waits for a token, and once more when somebody else met a 429 meanwhile.
   private func turn(_ operation: String, isUrgent: Bool = false) async throws(APIError) {
+    let isUrgent = isUrgent || RequestUrgency.isUrgent
     let wait = await limiter.reserve(isUrgent: isUrgent)
     guard wait > .zero else { return }
     try await pause(wait, operation)

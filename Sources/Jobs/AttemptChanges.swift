@@ -540,7 +540,8 @@ extension Outcome {
   /// fcrun itself failed, the machine did not.
   var isOurs: Bool { if case .failed = self { true } else { false } }
 
-  var isHurried: Bool { if case .interrupted = self { true } else { false } }
+  /// A signal: ten seconds are all there is.
+  package var isHurried: Bool { if case .interrupted = self { true } else { false } }
 
   static func unreached(_ why: String) -> Outcome {
     .lost("the machine could not be reached for \(Int(Window.unreachable.seconds)) s: \(why)")

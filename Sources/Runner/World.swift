@@ -40,8 +40,13 @@ package struct World: Sendable {
     self.asksNodesAtOnce = asksNodesAtOnce
   }
 
-  /// Never throws: a failure is an event like any other.
+  /// Never throws: a failure is an event like any other. After a signal no request waits behind those of other jobs.
   func perform(_ effect: Effect, for job: JobRecord) async -> Event {
+    let isUrgent = job.state.isReleasing && job.state.outcome?.isHurried == true
+    return await RequestUrgency.$isUrgent.withValue(isUrgent) { await answer(to: effect, for: job) }
+  }
+
+  private func answer(to effect: Effect, for job: JobRecord) async -> Event {
     switch effect {
     case .choose(let past): await choose(after: past, for: job)
     case .create(let attempt): await create(attempt, for: job)

@@ -152,6 +152,29 @@ import Testing
     #expect(await limiter.reserve() == .zero)
   }
 
+  @Test(.faults(23, 106)) func whatIsUrgentWaitsBehindNobodyAndIsTwiceAsFast() async throws {
+    let world = VirtualTime()
+    let limiter = RequestLimiter(rate: 10, burst: 20, now: { world.now })
+    for _ in 0..<100 { _ = await limiter.reserve() }
+    await limiter.pause(for: .seconds(60))
+    var waits: [Duration] = []
+    for _ in 0..<42 { waits.append(await limiter.reserve(isUrgent: true)) }
+    #expect(waits.prefix(40).allSatisfy { $0 == .zero })
+    #expect(waits.suffix(2) == [.milliseconds(50), .milliseconds(100)])
+    #expect(await limiter.reserve() == .seconds(60))
+  }
+
+  @Test func aReadIsUrgentWhereItsTaskIs() async throws {
+    let world = VirtualTime()
+    let limiter = world.limiter()
+    await limiter.pause(for: .seconds(60))
+    let api = world.retrying(ScriptedCloud([nil, nil]), limiter: limiter)
+    _ = try await RequestUrgency.$isUrgent.withValue(true) { try await api.instances() }
+    #expect(world.pauses == [])
+    _ = try await api.instances()
+    #expect(world.pauses == [.seconds(60)])
+  }
+
   /// A hundred jobs in a storm: in no second are there more requests than the bucket allows.
   @Test(.faults(23)) func manyCallersTogetherStayBelowTheRate() async throws {
     let world = VirtualTime()
