@@ -61,14 +61,24 @@ package struct Driver: Sendable {
         continue
       }
       let (event, wake) = try await perform(effect, for: &run)
-      // Who is told to end hands nothing over.
-      if let event, event != .cleared { try step(&run, event) } else if event != nil, wake == nil { try handOver(&run) }
-      if let wake { try step(&run, waking: wake) }
+      try take(event, wake, in: &run)
       // A signal that came while a machine was given back: there is no next attempt.
       if let signal = run.signal?.what, case .choosing = run.record.state.phase { try step(&run, .interrupted(signal)) }
     }
     try await insist(on: &run)
     return Verdict(record: run.record, signal: run.signal?.what)
+  }
+
+  private func take(_ event: Event?, _ wake: Wake?, in run: inout Run) throws {
+    switch (event, wake) {
+    // Told to end before anything is asked for: nothing is.
+    case (.chosen, .signal), (nil, _): break
+    case (.cleared, nil): try handOver(&run)
+    // Who is told to end hands nothing over.
+    case (.cleared, _): break
+    case (let event?, _): try step(&run, event)
+    }
+    if let wake { try step(&run, waking: wake) }
   }
 
   private func perform(_ effect: Effect, for run: inout Run) async throws -> (Event?, Wake?) {
@@ -86,10 +96,18 @@ package struct Driver: Sendable {
       heard: { wake in heard = Result { try step(&run, waking: wake) } },
       {
         if pause > .zero { await world.clock.sleep(for: pause) }
-        return Task.isCancelled ? nil : await world.perform(effect, for: record)
+        return Task.isCancelled ? effect.undone : await world.perform(effect, for: record)
       })
     try heard.get()
     return answer
+  }
+}
+
+extension Effect {
+  /// What is known of it where it was not begun; nil where that says nothing.
+  fileprivate var undone: Event? {
+    guard case .create(let attempt) = self else { return nil }
+    return .posted(attempt.machines.map { $0.post == .unsent ? .notSent("the job was interrupted") : .untouched })
   }
 }
 

@@ -46,10 +46,12 @@ package struct Reaper: Sendable {
   package struct Finding: Sendable {
     package var instance: Instance
     package var name: MachineName
-    package var verdict: Verdict
+    /// The job that has it: the one in the name, unless that one has handed it over.
+    package var job: String
+    package var verdict = Verdict.leave("not judged")
 
     /// Whether `text` is this instance's id, its name, or its job.
-    package func isCalled(_ text: String) -> Bool { [instance.id, instance.name, name.job].contains(text) }
+    package func isCalled(_ text: String) -> Bool { [instance.id, instance.name, job].contains(text) }
 
     package var isToBeTaken: Bool { if case .take = verdict { true } else { false } }
 
@@ -60,26 +62,28 @@ package struct Reaper: Sendable {
   }
 
   /// Every live instance that carries a name of ours, and what is to become of it.
+  /// - Parameter holder: the job that has a machine of this name now.
   /// - Throws: `APIError` when the list cannot be had, or cannot be believed.
   package func survey(
-    _ request: Request, standing: (_ id: String, _ name: MachineName) -> Standing
+    _ request: Request, holder: (MachineName) -> String = { $0.job },
+    standing: (_ id: String, _ name: MachineName) -> Standing
   ) async throws(APIError) -> [Finding] {
     let instances = try await world.api.instances()
     let now = world.clock.now()
     return instances.compactMap { instance in
       guard instance.status != .deleted, let name = MachineName(instance.name) else { return nil }
-      let verdict = judge(instance, name, request, standing(instance.id, name), at: now)
-      return Finding(instance: instance, name: name, verdict: verdict)
+      var finding = Finding(instance: instance, name: name, job: holder(name))
+      finding.verdict = judge(finding, request, standing(instance.id, name), at: now)
+      return finding
     }
   }
 
-  private func judge(
-    _ instance: Instance, _ name: MachineName, _ request: Request, _ standing: Standing, at now: Moment
-  ) -> Finding.Verdict {
-    let isNamed = request.named.contains { [instance.id, instance.name, name.job].contains($0) }
+  private func judge(_ finding: Finding, _ request: Request, _ standing: Standing, at now: Moment) -> Finding.Verdict {
+    let (instance, name) = (finding.instance, finding.name)
+    let isNamed = request.named.contains(where: finding.isCalled)
     guard isNamed || request.named.isEmpty else { return .leave("not named") }
     // Whatever mark and deadline it carries: its driver gives it back.
-    if standing == .driven { return .leave("a running fcrun drives it; try: fcrun cancel \(name.job)") }
+    if standing == .driven { return .leave("a running fcrun drives it; try: fcrun cancel \(finding.job)") }
     if isNamed { return .take("named") }
     if name.owner != owner {
       guard request.anyOwner else { return .leave("another installation's (--owner any)") }
@@ -113,7 +117,7 @@ package struct Reaper: Sendable {
     var results: [(Finding, Taken)] = []
     for instance in try await world.api.instances() where instance.status != .deleted && names.contains(instance.name) {
       guard let name = MachineName(instance.name), standing(instance.id, name) == .over else { continue }
-      let finding = Finding(instance: instance, name: name, verdict: .take("nobody wants it"))
+      let finding = Finding(instance: instance, name: name, job: name.job, verdict: .take("nobody wants it"))
       results.append((finding, (try? await take(finding)) ?? .notProved))
     }
     return results

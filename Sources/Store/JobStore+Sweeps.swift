@@ -143,15 +143,25 @@ extension JobStore {
     }
   }
 
-  /// What a person means: the id of a job or a sweep, the beginning of one, the id given to submit, a name (the
-  /// latest of that name), or `SWEEP/INDEX`.
+  /// What a person means: the id of a job or a sweep, the id given to submit, a name (the latest of that name), the
+  /// beginning of an id, or `SWEEP/INDEX`. What is exact goes before what only begins so: names are short, and ids random.
   package func subject(_ reference: String) throws(StoreError) -> Subject {
     guard !reference.isEmpty else { throw .unknownJob("\"\"") }
     if let slash = reference.lastIndex(of: "/") {
       let (sweep, index) = (reference[..<slash], reference[reference.index(after: slash)...])
       return .job(try task(String(index), ofSweep: String(sweep)))
     }
-    let ids = try read { db in
+    let ids = try ids(beginningWith: reference)
+    if ids.contains(reference) { return try subject(id: reference) }
+    if let submitted = try job(submitID: reference) { return .job(submitted) }
+    if let named = try id(named: reference) { return try subject(id: named) }
+    guard let id = ids.first else { throw .unknownJob(reference) }
+    guard ids.count == 1 else { throw .ambiguousJob(reference, ids) }
+    return try subject(id: id)
+  }
+
+  private func ids(beginningWith reference: String) throws(StoreError) -> [String] {
+    try read { db in
       try String.fetchAll(
         db,
         sql: """
@@ -160,12 +170,6 @@ extension JobStore {
           """,
         arguments: [reference.count, reference])
     }
-    if let id = ids.count == 1 || ids.contains(reference) ? ids.first(where: { $0 == reference }) ?? ids[0] : nil {
-      return try subject(id: id)
-    }
-    if ids.count > 1 { throw .ambiguousJob(reference, ids) }
-    if let submitted = try job(submitID: reference) { return .job(submitted) }
-    return try subject(named: reference)
   }
 
   private func subject(id: String) throws(StoreError) -> Subject {
@@ -175,8 +179,8 @@ extension JobStore {
     return isSweep ? .sweep(try sweep(id)) : .job(try job(id))
   }
 
-  private func subject(named name: String) throws(StoreError) -> Subject {
-    let id = try read {
+  private func id(named name: String) throws(StoreError) -> String? {
+    try read {
       try String.fetchOne(
         $0,
         sql: """
@@ -186,8 +190,6 @@ extension JobStore {
           ORDER BY created_at DESC, is_sweep DESC LIMIT 1
           """, arguments: [name])
     }
-    guard let id else { throw .unknownJob(name) }
-    return try subject(id: id)
   }
 
   private func task(_ index: String, ofSweep reference: String) throws(StoreError) -> JobRecord {

@@ -121,6 +121,21 @@ import Testing
     }
   }
 
+  /// A short name or key would otherwise mean whatever job's random id begins with it.
+  @Test func aNameOrASubmitIDGoesBeforeTheBeginningOfAnId() throws {
+    try withStore { store in
+      try store.insert(.sample("abcaaaaaaaaaaaaa"))
+      try store.insert(.sample("xbdaaaaaaaaaaaaa", name: "abc"))
+      var keyed = JobRecord.sample("ybdaaaaaaaaaaaaa", name: "keyed")
+      keyed.arrangement.submitID = "ab"
+      try store.insert(keyed)
+      #expect(try store.find("abc").id == "xbdaaaaaaaaaaaaa")
+      #expect(try store.find("ab").id == keyed.id)
+      #expect(try store.find("abca").id == "abcaaaaaaaaaaaaa")
+      #expect(try store.find("abcaaaaaaaaaaaaa").name != "abc")
+    }
+  }
+
   @Test func aCancelRequestIsSeenByAnotherConnection() throws {
     try withHome { home in
       let (one, other) = (try JobStore(home: home), try JobStore(home: home))

@@ -248,6 +248,8 @@ struct ReuseTests {
         await driver.destroy()
         let list = try await bench.fcrun("reap", "--dry-run", "--json").json["data"].items
         #expect(list.allSatisfy { $0["result"].text == "left" }, "a machine that is handed over is no stray: \(list)")
+        let open = try await bench.fcrun("ps", "--json").json["data"].items.map { $0["id"].text }
+        #expect(list.allSatisfy { open.contains($0["job"].text) }, "it is named for the job that has it: \(list)")
         driver = try bench.start("resume", "--all")
       }
       let ended = try await driver.end(within: 120)

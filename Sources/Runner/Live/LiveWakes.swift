@@ -27,13 +27,28 @@ package struct LiveWakes: Wakes {
     job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) -> Void,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?) {
-    await withTaskGroup(of: Item.self) { group in
+    if let signal = signals.takePending() { return await endBefore(operation, .signal(signal), mercy, heard) }
+    return await withTaskGroup(of: Item.self) { group in
       group.addTask { .event(await operation()) }
       group.addTask { await signals.next().map { .wake(.signal($0)) } ?? .nothing }
       if let limit { group.addTask { await wait(until: clock.now() + limit) } }
       if listensForCancel { group.addTask { await cancelRequest(of: job) } }
       return await gather(&group, mercy, heard)
     }
+  }
+
+  /// The signal was there first: nothing is done any more. An operation that is shown mercy says so itself.
+  private func endBefore(
+    _ operation: @escaping @Sendable () async -> Event?, _ wake: Wake, _ mercy: Duration, _ heard: (Wake) -> Void
+  ) async -> (event: Event?, wake: Wake?) {
+    guard mercy > .zero else { return (nil, wake) }
+    heard(wake)
+    let answer = await withTaskGroup(of: Event?.self) { group in
+      group.cancelAll()
+      group.addTask { await operation() }
+      return await group.next() ?? nil
+    }
+    return (answer, nil)
   }
 
   private func gather(

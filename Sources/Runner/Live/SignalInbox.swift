@@ -2,6 +2,11 @@ import Dispatch
 import Jobs
 import Synchronization
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#endif
+import Foundation
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -17,7 +22,7 @@ package final class SignalInbox: Sendable {
     var first: Signal?
     var firstAt: ContinuousClock.Instant?
     var waiter: CheckedContinuation<Signal?, Never>?
-    var sources: [any DispatchSourceSignal] = []
+    var isOpen = false
     var leave: (@Sendable (Signal) -> Never)?
     var leavesAtFirst = false
     var consider: (@Sendable (Signal, @Sendable () -> Bool) -> Bool)?
@@ -28,13 +33,7 @@ package final class SignalInbox: Sendable {
 
   private struct Branch { weak var inbox: SignalInbox? }
 
-  // DispatchSourceSignal is not Sendable: the sources are only kept alive here, and touched by nobody.
-  private let box = Mutex(Unchecked(Box()))
-
-  private struct Unchecked: @unchecked Sendable {
-    var value: Box
-    init(_ value: Box) { self.value = value }
-  }
+  private let box = Mutex(Box())
 
   package init() {}
 
@@ -42,58 +41,72 @@ package final class SignalInbox: Sendable {
   /// of the pool is blocked.
   /// - Parameter atFirst: the first signal does it, too: there is no work left that it could end.
   package func leave(atFirst: Bool = false, by leave: @escaping @Sendable (Signal) -> Never) {
-    box.withLock { ($0.value.leave, $0.value.leavesAtFirst) = (leave, atFirst) }
+    box.withLock { ($0.leave, $0.leavesAtFirst) = (leave, atFirst) }
   }
 
   /// Asked about the first signal, on a thread of its own: where the answer is false nobody is told of it.
   ///
   /// A signal that comes meanwhile is an answer, too: `isAgain` is true then, and that one does not leave at once.
   package func consider(by consider: @escaping @Sendable (Signal, _ isAgain: @Sendable () -> Bool) -> Bool) {
-    box.withLock { $0.value.consider = consider }
+    box.withLock { $0.consider = consider }
   }
 
-  /// Takes over SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE.
+  /// Takes over SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE. From its return on no signal is lost.
+  ///
+  /// Not by a `DispatchSource`: it wants the signal ignored, and is registered some time later. What came in between was
+  /// heard by nobody, and the job ran to its end.
   package func open() {
-    _ = signal(SIGPIPE, SIG_IGN)
-    let sources = Signal.allCases.map { one in
-      _ = signal(one.rawValue, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: one.rawValue, queue: .global())
-      source.setEventHandler { [self] in took(one) }
-      source.resume()
-      return source
+    let isFirst = box.withLock { box in
+      defer { box.isOpen = true }
+      return !box.isOpen
     }
-    box.withLock { $0.value.sources = sources }
+    guard isFirst else { return }
+    _ = signal(SIGPIPE, SIG_IGN)
+    let caught = SignalPipe.open(for: Signal.allCases.map(\.rawValue))
+    let thread = Thread { [self] in
+      while let number = SignalPipe.next(from: caught) { Signal(rawValue: number).map(took) }
+    }
+    thread.name = "signals"
+    thread.start()
+  }
+
+  /// A signal that nobody was told of, if there is one.
+  package func takePending() -> Signal? {
+    box.withLock { box in
+      defer { box.pending = nil }
+      return box.pending
+    }
   }
 
   /// The inbox of one of many jobs in this process: it hears the first signal, and leaves the second to this one.
   package func branch() -> SignalInbox {
     let branch = SignalInbox()
     let first = box.withLock { box in
-      box.value.branches.removeAll { $0.inbox == nil }
-      box.value.branches.append(Branch(inbox: branch))
-      return box.value.first
+      box.branches.removeAll { $0.inbox == nil }
+      box.branches.append(Branch(inbox: branch))
+      return box.first
     }
     if let first { branch.heard(first) }
     return branch
   }
 
   /// How long ago the first signal came; nil when none has.
-  package var age: Duration? { box.withLock { $0.value.firstAt.map { .now - $0 } } }
+  package var age: Duration? { box.withLock { $0.firstAt.map { .now - $0 } } }
 
   /// The first signal, if one came.
-  package var first: Signal? { box.withLock { $0.value.first } }
+  package var first: Signal? { box.withLock { $0.first } }
 
   /// Waits for a signal that nobody was told of; nil when the task is cancelled.
   package func next() async -> Signal? {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let ready: Signal?? = box.withLock { box in
-          if let pending = box.value.pending {
-            box.value.pending = nil
+          if let pending = box.pending {
+            box.pending = nil
             return .some(pending)
           }
           if Task.isCancelled { return .some(nil) }
-          box.value.waiter = continuation
+          box.waiter = continuation
           return nil
         }
         if let ready { continuation.resume(returning: ready) }
@@ -105,8 +118,8 @@ package final class SignalInbox: Sendable {
 
   private func takeWaiter() -> CheckedContinuation<Signal?, Never>? {
     box.withLock { box in
-      defer { box.value.waiter = nil }
-      return box.value.waiter
+      defer { box.waiter = nil }
+      return box.waiter
     }
   }
 
@@ -114,23 +127,23 @@ package final class SignalInbox: Sendable {
   private static let echo = Duration.milliseconds(200)
 
   private func took(_ signal: Signal) {
-    let age = box.withLock { $0.value.firstAt.map { .now - $0 } }
+    let age = box.withLock { $0.firstAt.map { .now - $0 } }
     if let age, age < Self.echo { return }
     if answers() { return }
-    let (leave, leavesAtFirst) = box.withLock { ($0.value.leave, $0.value.leavesAtFirst) }
+    let (leave, leavesAtFirst) = box.withLock { ($0.leave, $0.leavesAtFirst) }
     if let leave, age != nil || leavesAtFirst { leave(signal) }
     let consider = box.withLock { box in
-      box.value.first = box.value.first ?? signal
-      box.value.firstAt = box.value.firstAt ?? .now
-      defer { box.value.consider = nil }
-      box.value.isConsidering = box.value.consider != nil
-      return box.value.consider
+      box.first = box.first ?? signal
+      box.firstAt = box.firstAt ?? .now
+      defer { box.consider = nil }
+      box.isConsidering = box.consider != nil
+      return box.consider
     }
     guard let consider else { return deliver(signal) }
     // The handler of a second signal must not wait for the answer.
     DispatchQueue(label: "first signal").async { [self] in
-      let isTold = consider(signal) { [self] in box.withLock { $0.value.isAgain } }
-      box.withLock { $0.value.isConsidering = false }
+      let isTold = consider(signal) { [self] in box.withLock { $0.isAgain } }
+      box.withLock { $0.isConsidering = false }
       if isTold { deliver(signal) }
     }
   }
@@ -138,8 +151,8 @@ package final class SignalInbox: Sendable {
   /// Whether this signal answers a question about the first one.
   private func answers() -> Bool {
     box.withLock { box in
-      guard box.value.isConsidering else { return false }
-      (box.value.isAgain, box.value.firstAt) = (true, .now)
+      guard box.isConsidering else { return false }
+      (box.isAgain, box.firstAt) = (true, .now)
       return true
     }
   }
@@ -147,19 +160,71 @@ package final class SignalInbox: Sendable {
   /// As a branch.
   private func heard(_ signal: Signal) {
     box.withLock { box in
-      box.value.first = box.value.first ?? signal
-      box.value.firstAt = box.value.firstAt ?? .now
+      box.first = box.first ?? signal
+      box.firstAt = box.firstAt ?? .now
     }
     deliver(signal)
   }
 
   private func deliver(_ signal: Signal) {
-    for branch in box.withLock({ $0.value.branches }) { branch.inbox?.heard(signal) }
+    for branch in box.withLock({ $0.branches }) { branch.inbox?.heard(signal) }
     let waiter = box.withLock { box in
-      if box.value.waiter == nil { box.value.pending = signal }
-      defer { box.value.waiter = nil }
-      return box.value.waiter
+      if box.waiter == nil { box.pending = signal }
+      defer { box.waiter = nil }
+      return box.waiter
     }
     waiter?.resume(returning: signal)
+  }
+}
+
+/// signal(7) to a file descriptor: all that a handler may do is to write to it.
+private enum SignalPipe {
+  /// -1 before the first ``open(for:)``; of the whole process, as handlers are.
+  private static let writer = Atomic<Int32>(-1)
+
+  /// - Returns: the descriptor that ``next(from:)`` reads.
+  static func open(for signals: [Int32]) -> Int32 {
+    var ends: [Int32] = [-1, -1]
+    guard pipe(&ends) == 0 else { return -1 }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    // A handler must not block; a full pipe holds more signals than anybody sends.
+    _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
+    writer.store(ends[1], ordering: .releasing)
+    for signal in signals { handle(signal) }
+    return ends[0]
+  }
+
+  private static func handle(_ signal: Int32) {
+    var action = sigaction()
+    #if canImport(Glibc) || canImport(Musl)
+      action.__sigaction_handler.sa_handler = { SignalPipe.write($0) }
+    #else
+      action.__sigaction_u.__sa_handler = { SignalPipe.write($0) }
+    #endif
+    action.sa_flags = SA_RESTART
+    sigaction(signal, &action, nil)
+  }
+
+  private static func write(_ signal: Int32) {
+    let before = errno
+    var byte = UInt8(truncatingIfNeeded: signal)
+    #if canImport(Glibc)
+      _ = Glibc.write(writer.load(ordering: .acquiring), &byte, 1)
+    #elseif canImport(Musl)
+      _ = Musl.write(writer.load(ordering: .acquiring), &byte, 1)
+    #else
+      _ = Darwin.write(writer.load(ordering: .acquiring), &byte, 1)
+    #endif
+    errno = before
+  }
+
+  /// Waits for the next one; nil where there can be none.
+  static func next(from reader: Int32) -> Int32? {
+    var byte: UInt8 = 0
+    while true {
+      let count = read(reader, &byte, 1)
+      if count == 1 { return Int32(byte) }
+      if count == 0 || errno != EINTR { return nil }
+    }
   }
 }

@@ -50,7 +50,9 @@ struct ReapCommand: AsyncParsableCommand {
     let world = try Drive(installation: installation, form: .quiet).world(
       cloud, console, SignalInbox(), Passphrases.none)
     let reaper = Reaper(world: world, owner: installation.owner)
-    let findings = try await reaper.survey(try request(), standing: installation.standing).filter(isMeant)
+    let findings = try await reaper.survey(
+      try request(), holder: installation.holder, standing: installation.standing
+    ).filter(isMeant)
     try requireAllNamed(findings)
     let results = try await take(findings, reaper, installation)
     try show(results)
@@ -127,7 +129,7 @@ struct ReapCommand: AsyncParsableCommand {
   private static func json(_ finding: Reaper.Finding, _ result: Result) -> JSONValue {
     .object(of: [
       ("instance_id", .string(finding.instance.id)), ("name", .string(finding.instance.name)),
-      ("status", .string(finding.instance.status.rawValue)), ("job", .string(finding.name.job)),
+      ("status", .string(finding.instance.status.rawValue)), ("job", .string(finding.job)),
       ("result", .string(result.rawValue)), ("why", .string(finding.why)),
     ])
   }
@@ -142,10 +144,12 @@ extension Reaper.Finding {
 }
 
 extension Installation {
+  /// A machine that was handed over is not the job's that is in its name.
+  func holder(of name: MachineName) -> String { (try? store.holder(of: name)) ?? name.job }
+
   /// What the store knows of the job that an instance's name is of.
   func standing(_ id: String, _ name: MachineName) -> Reaper.Standing {
-    // A machine that was handed over is not the job's that is in its name.
-    let job = (try? store.holder(of: name)) ?? name.job
+    let job = holder(of: name)
     let record: JobRecord
     do { record = try store.job(job) } catch {
       if isDriven(job) { return .driven }

@@ -106,6 +106,8 @@ struct Submission {
     if options.detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
     guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
     if let sweep = prepared.sweep { return try await submit(sweep, like: record, installation, cloud) }
+    // A signal from here on is the job's end, and not a job that the next resume --all would begin.
+    if !options.detach { open(leavingBehind: record, installation) }
     let kept = try installation.keep(record, source)
     guard kept.id == record.id else { return try await again(kept, prepared.plan, installation) }
     if options.detach { return try detached(record, installation) }
@@ -133,11 +135,14 @@ struct Submission {
   }
 
   private func drive(_ record: JobRecord, _ installation: Installation, _ cloud: Cloud) async throws {
-    if json { signals.open(leavingBehind: record) } else { signals.open(leavingBehind: record, in: installation) }
     let form = json ? Console.Form.json : .text
     tellID(of: record)
     let verdict = try await Drive(installation: installation, form: form).run(record.id, on: cloud, signals: signals)
     StandardStream.leave(verdict.exitCode)
+  }
+
+  private func open(leavingBehind record: JobRecord, _ installation: Installation) {
+    if json { signals.open(leavingBehind: record) } else { signals.open(leavingBehind: record, in: installation) }
   }
 
   private func detached(_ record: JobRecord, _ installation: Installation) throws {
@@ -193,8 +198,12 @@ extension Submission {
   ) async throws {
     let tasks = options.skip ? plan.unfinished : plan.tasks
     let submission = SweepSubmission(plan, running: tasks, like: first, failsFast: options.failFast)
-    try installation.keep(submission, source)
     let sweep = submission.sweep
+    if !options.detach {
+      signals.part(with: .sweep(sweep))
+      signals.open()
+    }
+    try installation.keep(submission, source)
     if options.detach {
       _ = try DetachedDriver.start(sweep.id, log: try installation.makeFolder(ofSweep: sweep.id))
       waitForDriver { installation.isDriven(sweep: sweep.id) }
@@ -202,8 +211,6 @@ extension Submission {
     }
     tell(sweep, running: tasks)
     if options.detach { return }
-    signals.part(with: .sweep(sweep))
-    signals.open()
     let drive = SweepDrive(installation: installation, form: json ? .events : .text)
     StandardStream.leave(try await drive.run(sweep, on: cloud, signals: signals))
   }
