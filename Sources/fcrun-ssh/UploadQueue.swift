@@ -48,11 +48,13 @@ struct UploadQueue {
 
   /// More than one channel has under way.
   var isWorthAnotherLane: Bool {
-    requests.count > 1 || members.count > Self.filesAtOnce
-      || pieces.reduce(0) { $0 + $1.range.count } + memberBytes > 2 << 20
+    requests.count > 1 || members.count > Self.filesAtOnce || bytes > 2 << 20
   }
 
-  private var memberBytes: Int { members.reduce(0) { $0 + (tree.entries[$1].fileSize ?? 0) } }
+  /// To be sent.
+  var bytes: Int {
+    pieces.reduce(0) { $0 + $1.range.count } + members.reduce(0) { $0 + (tree.entries[$1].fileSize ?? 0) }
+  }
 
   // MARK: Stages
 
