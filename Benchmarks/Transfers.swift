@@ -35,7 +35,7 @@ struct Transfers {
       i=0
       head -c \(sizes.files * 4096) /dev/urandom | split -a 3 -b 4096000 - part.
       for p in part.*; do mkdir "many/$p"; split -a 4 -b 4096 "$p" "many/$p/f"; rm "$p"; done
-      mkdir few/d; head -c 204800 /dev/urandom | split -a 4 -b 4096 - few/d/f
+      mkdir few/d; head -c 819200 /dev/urandom | split -a 4 -b 4096 - few/d/f
       """)
     try writeText(sizes.megabytes << 20, to: folder + "/text/data")
   }
@@ -167,7 +167,7 @@ struct Transfers {
   /// One after the other they take minutes for ten thousand.
   private func fewFiles(over link: Link) throws -> Contest {
     uploading(
-      "50 files of 4 KiB up", "few", over: link,
+      "200 files of 4 KiB up", "few", over: link,
       [scp("few", over: link, goal: 30), try sftp("few", over: link, goal: 30), rsync("few", over: link, goal: 1.7)])
   }
 

@@ -62,9 +62,11 @@ final class UploadVerb {
   private func keepWhatIsTheSame() async throws {
     queue.lookFirst()
     try await work()
-    queue.lookCloser()
-    try await work()
     queue.openParts()
+    try await work()
+    queue.lookAtParts()
+    try await work()
+    queue.lookCloser()
     try await work()
     queue.sendTheRest()
     progress.add(bytes: queue.keptBytes, files: queue.keptFiles)
