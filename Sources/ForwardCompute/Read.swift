@@ -1,5 +1,5 @@
 /// A read of the API: what can be asked again and again without a change.
-public enum Read: Sendable, Equatable {
+public enum Read: Sendable, Hashable {
   case computeOfferings
   case computeOffering(String)
   case volumeOfferings

@@ -34,6 +34,10 @@ public struct RetryingForwardCompute: ForwardComputeAPI {
   private let policy: RetryPolicy
   private let pause: @Sendable (Duration) async throws -> Void
   private let jitter: @Sendable () -> Double
+  /// What every job of a process asks for alike.
+  private let lists = SharedRead<[Instance]>()
+  private let offeringLists = SharedRead<[ComputeOffering]>()
+  private let offerings = SharedRead<ComputeOffering>()
 
   /// - Parameters:
   ///   - pause: waits on the limiter's clock; throws when the task is cancelled.
@@ -57,10 +61,12 @@ public struct RetryingForwardCompute: ForwardComputeAPI {
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
 extension RetryingForwardCompute {
   public func computeOfferings() async throws(APIError) -> [ComputeOffering] {
-    try await repeating(Read.computeOfferings.operation) { () throws(APIError) in try await inner.computeOfferings() }
+    try await repeating(.computeOfferings, with: offeringLists) { () throws(APIError) in
+      try await inner.computeOfferings()
+    }
   }
   public func computeOffering(_ id: String) async throws(APIError) -> ComputeOffering {
-    try await repeating(Read.computeOffering(id).operation) { () throws(APIError) in
+    try await repeating(.computeOffering(id), with: offerings) { () throws(APIError) in
       try await inner.computeOffering(id)
     }
   }
@@ -73,7 +79,7 @@ extension RetryingForwardCompute {
     }
   }
   public func instances() async throws(APIError) -> [Instance] {
-    try await repeating(Read.instances.operation) { () throws(APIError) in try await inner.instances() }
+    try await repeating(.instances, with: lists) { () throws(APIError) in try await inner.instances() }
   }
   public func instance(_ id: String, refresh: Bool) async throws(APIError) -> Instance {
     try await repeating(Read.instance(id, refresh: refresh).operation) { () throws(APIError) in
@@ -123,12 +129,29 @@ extension RetryingForwardCompute {
 
 extension RetryingForwardCompute {
   private func repeating<Value: Sendable>(
-    _ operation: String, isUrgent: Bool = false, _ call: () async throws(APIError) -> Value
+    _ read: Read, with others: SharedRead<Value>, _ call: @Sendable () async throws(APIError) -> Value
+  ) async throws(APIError) -> Value {
+    try await retrying(read.operation) { () throws(APIError) in
+      try await others.answer(to: read, turn: { () throws(APIError) in try await turn(read.operation) }, call: call)
+    }
+  }
+
+  private func repeating<Value: Sendable>(
+    _ operation: String, isUrgent: Bool = false, _ call: @Sendable () async throws(APIError) -> Value
+  ) async throws(APIError) -> Value {
+    try await retrying(operation) { () throws(APIError) in
+      try await turn(operation, isUrgent: isUrgent)
+      return try await call()
+    }
+  }
+
+  /// - Parameter call: waits for its turn each time.
+  private func retrying<Value: Sendable>(
+    _ operation: String, _ call: @Sendable () async throws(APIError) -> Value
   ) async throws(APIError) -> Value {
     let start = limiter.now()
     var paused: Duration = .zero
     for attempt in 1... {
-      try await turn(operation, isUrgent: isUrgent)
       do {
         return try await call()
       } catch {

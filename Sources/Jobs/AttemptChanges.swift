@@ -29,6 +29,13 @@ package enum Window {
   package static let rateLimitedAttempts = 20
 }
 
+/// When an answer was given: between these. A process may stand still in between, and what was read before it did is old.
+package struct AnswerTime: Sendable {
+  /// Not before.
+  package var asked: Moment
+  package var now: Moment
+}
+
 extension Attempt {
   static func planned(number: Int, at offering: Offering, in context: JobContext, now: Moment) -> Attempt {
     let expiry = MachineName.expiry(sentAt: now, plan: context.plan, offering: offering)
@@ -277,8 +284,9 @@ extension Machine {
   mutating func take(_ answer: PostAnswer, since sent: Moment? = nil) {
     switch answer {
     case .made(let id):
+      // One that was taken for sent before its answer came may have left at any time since the intent.
+      instances.append(MadeInstance(id: id, since: post == .unknown ? nil : sent))
       post = .made
-      instances.append(MadeInstance(id: id, since: sent))
     case .notSent: post = .unsent
     case .rejected: post = .rejected
     case .unknown: post = .unknown
@@ -311,13 +319,13 @@ extension Observation {
 
 extension Attempt {
   /// Takes every instance that carries one of our full names; the oldest, which stands first, is the adopted one.
-  func adopting(_ listing: Listing, at now: Moment) -> Attempt {
+  func adopting(_ listing: Listing, _ time: AnswerTime) -> Attempt {
     guard case .trusted(let listed) = listing else { return self }
     return changing { attempt in
       for index in attempt.machines.indices {
         let name = attempt.machines[index].name
         guard MachineName(name) != nil else { continue }
-        attempt.machines[index].adopt(listed.filter { $0.name == name }, from: sentAt, sentAt: lastPostAt, at: now)
+        attempt.machines[index].adopt(listed.filter { $0.name == name }, from: sentAt, sentAt: lastPostAt, time)
       }
     }
   }
@@ -364,18 +372,18 @@ extension Machine {
     }
   }
 
-  mutating func adopt(_ found: [Listing.Listed], from start: Moment, sentAt: Moment, at now: Moment) {
-    take(found, from: start, at: now)
+  mutating func adopt(_ found: [Listing.Listed], from start: Moment, sentAt: Moment, _ time: AnswerTime) {
+    take(found, from: start, at: time.now)
     // Not what is among the instances: one of an earlier attempt may have been taken along.
     let isFound = found.contains { !$0.isDeleted }
     switch post {
     case .unsent, .made, .rejected, .absent: break
     case .unknown:
-      if isFound { post = .made } else if now - sentAt >= Window.settle { post = .absent }
+      if isFound { post = .made } else if time.asked - sentAt >= Window.settle { post = .absent }
     case .unlikely(nil):
-      post = isFound ? .made : .unlikely(unseenSince: now)
+      post = isFound ? .made : .unlikely(unseenSince: time.now)
     case .unlikely(let since?):
-      if isFound { post = .made } else if now - since >= Window.proof { post = .absent }
+      if isFound { post = .made } else if time.asked - since >= Window.proof { post = .absent }
     }
   }
 }
@@ -411,13 +419,13 @@ extension Attempt {
     }
   }
 
-  func reading(_ reads: [InstanceRead], _ listing: Listing, at now: Moment) -> Attempt {
+  func reading(_ reads: [InstanceRead], _ listing: Listing, _ time: AnswerTime) -> Attempt {
     changing { attempt in
       for index in attempt.machines.indices {
         for place in attempt.machines[index].instances.indices {
           let id = attempt.machines[index].instances[place].id
           guard let read = reads.first(where: { $0.id == id }) else { continue }
-          attempt.machines[index].instances[place].take(read, listing, sentAt: lastPostAt, at: now)
+          attempt.machines[index].instances[place].take(read, listing, sentAt: lastPostAt, time)
         }
       }
     }
@@ -425,7 +433,7 @@ extension Attempt {
 }
 
 extension MadeInstance {
-  mutating func take(_ read: InstanceRead, _ listing: Listing, sentAt: Moment, at now: Moment) {
+  mutating func take(_ read: InstanceRead, _ listing: Listing, sentAt: Moment, _ time: AnswerTime) {
     switch read.how {
     case .present:
       wasRead = true
@@ -434,18 +442,18 @@ extension MadeInstance {
     case .unknown: break
     case .deleted:
       wasRead = true
-      noteGone(listing, at: now)
+      noteGone(listing, time)
     case .notFound:
       // Right after a create a 404 may only be a replica that has not heard of it yet; and a POST may be executed late.
-      guard wasRead || now - (seenAt ?? sentAt) >= Window.settle else { return }
+      guard wasRead || time.asked - (seenAt ?? sentAt) >= Window.settle else { return }
       goneByAbsence = true
-      noteGone(listing, at: now)
+      noteGone(listing, time)
     }
   }
 
-  private mutating func noteGone(_ listing: Listing, at now: Moment) {
-    guard let since = goneSince else { return goneSince = now }
-    guard now - since >= Window.proof else { return }
+  private mutating func noteGone(_ listing: Listing, _ time: AnswerTime) {
+    guard let since = goneSince else { return goneSince = time.now }
+    guard time.asked - since >= Window.proof else { return }
     isProvedGone = !goneByAbsence || listing.isWithout(id)
   }
 }

@@ -271,8 +271,9 @@ extension JobState {
   ///
   /// First what may happen anywhere, then each phase's own events. Whatever happens, an attempt is left only by way
   /// of ``Phase/releasing(_:_:)`` or on the user's own wish to keep the machine.
+  /// - Parameter asked: the answer that the event holds was asked for then, or later; nil: now.
   /// - Throws: ``IllegalTransition`` for an event that this phase cannot meet; the state is unchanged then.
-  package func after(_ event: Event, in context: JobContext, at now: Moment) throws -> JobState {
+  package func after(_ event: Event, in context: JobContext, at now: Moment, asked: Moment? = nil) throws -> JobState {
     switch event {
     case .interrupted(let signal): return interrupted(.interrupted(signal), at: now)
     case .cancelRequested: return cancelled(at: now)
@@ -285,12 +286,13 @@ extension JobState {
     case .restarted: return restarted(at: now)
     case .chosen, .posted, .listed, .priced, .reached, .uploaded, .launched, .ended, .stopped, .collected, .cleared,
       .handedOver, .unwanted, .deleted, .salvaged, .verified:
-      return try progressed(event, in: context, at: now)
+      return try progressed(event, in: context, AnswerTime(asked: min(asked ?? now, now), now: now))
     }
   }
 
-  private func progressed(_ event: Event, in context: JobContext, at now: Moment) throws -> JobState {
-    switch (phase, event) {
+  private func progressed(_ event: Event, in context: JobContext, _ time: AnswerTime) throws -> JobState {
+    let now = time.now
+    return switch (phase, event) {
     case (.choosing, .chosen(let offering)):
       with(.creating(.planned(number: past.count + 1, at: offering, in: context, now: now)))
     case (.choosing, .listed(let listing)): foundLate(in: listing, at: now)
@@ -298,7 +300,7 @@ extension JobState {
     // The answer to a POST that was out when the job was given up.
     case (.releasing(let attempt, let outcome), .posted(let answers)):
       with(.releasing(attempt.taking(answers, at: now), outcome))
-    case (.settling(let attempt), .listed(let listing)): listed(listing, in: attempt, at: now)
+    case (.settling(let attempt), .listed(let listing)): listed(listing, in: attempt, time)
     case (.pricing(let attempt), .priced(let offering)): priced(offering, in: attempt, context: context)
     case (.connecting(let attempt), .reached(let contacts)):
       attempt.hasOwnAddresses ? with(.uploading(attempt.pinned(contacts))) : self
@@ -316,7 +318,7 @@ extension JobState {
     case (.salvaging(let attempt, let outcome), .salvaged): with(.proving(attempt, outcome))
     case (.releasing(let attempt, let outcome), .verified(let reads, let listing)),
       (.proving(let attempt, let outcome), .verified(let reads, let listing)):
-      verified(reads, listing, in: attempt, outcome, context: context, at: now)
+      verified(reads, listing, in: attempt, outcome, context: context, time)
     // A default over our own enums: all other pairs are one and the same answer, and a table test walks over them.
     default: throw IllegalTransition(state: self, event: event)
     }
@@ -485,8 +487,9 @@ extension JobState {
     settled(attempt.taking(answers, at: now), refusal: answers.lazy.compactMap(\.refusal).first, at: now)
   }
 
-  private func listed(_ listing: Listing, in attempt: Attempt, at now: Moment) -> JobState {
-    let next = settled(attempt.adopting(listing, at: now), refusal: nil, at: now)
+  private func listed(_ listing: Listing, in attempt: Attempt, _ time: AnswerTime) -> JobState {
+    let now = time.now
+    let next = settled(attempt.adopting(listing, time), refusal: nil, at: now)
     // The list may be the last one for long that shows a machine of an earlier attempt.
     return switch next.phase {
     case .pricing(let made): with(.pricing(made.takingAlong(past, in: listing, at: now)))
@@ -586,11 +589,10 @@ extension JobState {
   /// Towards the proof (rulings 6), never on a 2xx alone, on a list alone, or on giving up.
   private func verified(
     _ reads: [InstanceRead], _ listing: Listing, in attempt: Attempt, _ outcome: Outcome, context: JobContext,
-    at now: Moment
+    _ time: AnswerTime
   ) -> JobState {
-    let known = attempt.instanceIDs
-    let attempt = attempt.reading(reads, listing, at: now).adopting(listing, at: now).takingAlong(
-      past, in: listing, at: now)
+    let (known, now) = (attempt.instanceIDs, time.now)
+    let attempt = attempt.reading(reads, listing, time).adopting(listing, time).takingAlong(past, in: listing, at: now)
     // A sibling would show in the list only: one that can be read is worth a moment's wait.
     let isLeft = attempt.isGone && (listing.isTrusted || !attempt.mayWaitForList(outcome, at: now))
     if isLeft { return released(attempt, outcome, in: context, at: now) }

@@ -77,6 +77,7 @@ package struct Driver: Sendable {
     let isPost = if case .create = effect { true } else { false }
     let limit = run.deadline.map { max(.zero, $0 - world.clock.now()) }
     let listensForCancel = !run.isEnding
+    run.askedAt = world.clock.now() + pause
     var heard: Result<Void, any Error> = .success(())
     // A POST that is out is worth waiting for a little: its answer holds the id. That the job is over is durable before.
     let answer = await world.wakes.run(
@@ -101,6 +102,8 @@ extension Driver {
     /// How often the state's effect was asked for without changing the state.
     var tries = 0
     var lastEvent: Event?
+    /// What is known of the present effect was asked for then, or later.
+    var askedAt: Moment?
     /// What was in the way of the state's effect last, and what of it the user was told.
     var trouble: String?
     var told: String?
@@ -154,7 +157,7 @@ extension Driver {
 
   private func step(_ run: inout Run, _ event: Event) throws {
     let now = world.clock.now()
-    let next = try run.record.state.after(event, in: run.record.context, at: now)
+    let next = try run.record.state.after(event, in: run.record.context, at: now, asked: run.askedAt)
     run.lastEvent = event
     if next == run.record.state {
       guard !event.comesFromOutside else { return }

@@ -54,7 +54,8 @@ package protocol Wakes: Sendable {
   /// Runs `operation`, and says what else came up meanwhile: ``Wake/deadline`` when `limit` has passed.
   ///
   /// When something comes first the operation is cancelled and its event is dropped: what it did is as unknown as after a
-  /// crash. With a `mercy` it gets that long to end by itself, and what came first is told to `heard` at once instead.
+  /// crash. With a `mercy` it gets that long to end by itself, what came first is told to `heard` at once instead, and what it
+  /// answers counts, also when it was called back by then.
   func run(
     job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) -> Void,
     _ operation: @escaping @Sendable () async -> Event?

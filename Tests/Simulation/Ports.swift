@@ -85,7 +85,7 @@ struct VirtualWakes: Wakes {
     guard let wake, process.kernel.now >= wake.at else { return (event, nil) }
     guard mercy > .zero else { return (isGivenUp ? nil : event, take(wake.what)) }
     heard(take(wake.what))
-    return (isGivenUp ? nil : event, nil)
+    return (event, nil)
   }
 
   private func earliest(_ deadline: Moment?, _ listensForCancel: Bool) -> (what: Wake, at: Moment)? {

@@ -284,7 +284,7 @@ package struct NumberedFault: Sendable {
       "Each has names of its own; a lease keeps one process on one job."),
     NumberedFault(
       62, "fewer GPUs than offered, or a broken driver",
-      "A setup that looks, as with nvidia-smi, ends the job before the command, with its own code."),
+      "nvidia-smi is asked before the upload: fewer GPUs, or a dead driver, end the attempt as boot_failed."),
   ]
 
   private static let ssh: [NumberedFault] = [
@@ -348,7 +348,7 @@ package struct NumberedFault: Sendable {
       "The supervisor waits for the command alone; deleting the machine ends the rest."),
     NumberedFault(
       82, "the command is killed for want of memory",
-      "The exit code is 137, the command's own."),
+      "The exit code is 137, the command's own; a kill that the kernel reports makes the outcome out_of_memory."),
     NumberedFault(
       83, "the supervisor is killed",
       "The job never counts as running for ever: it ends as lost, and says whether the command still runs."),

@@ -78,7 +78,7 @@ struct RecoveryTests {
   }
 
   @Test(
-    "A kill for memory, a GPU that fell off the bus and a failure of the command's own are told apart",
+    "A kill for memory, a GPU that fell off the bus and a failure of the command's own are told apart", .faults(82),
     arguments: [
       ("[999999999.100000] Out of memory: Killed process 7 (python)", "true", 137, "out_of_memory"),
       ("[    1.000000] Out of memory: Killed process 7 (python)", "true", 137, "failed"),
@@ -97,7 +97,7 @@ struct RecoveryTests {
   }
 
   @Test(
-    "Fewer GPUs than promised, or a driver that is dead, ends an attempt before anything is sent",
+    "Fewer GPUs than promised, or a driver that is dead, ends an attempt before anything is sent", .faults(62),
     arguments: [
       ("echo 'GPU 0: A100'", "1 GPUs, the offering promises 8"), ("echo broken; exit 9", "driver does not work"),
     ])

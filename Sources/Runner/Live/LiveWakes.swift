@@ -62,9 +62,8 @@ package struct LiveWakes: Wakes {
         group.cancelAll()
       // Deadlines and requests come up again by themselves, a signal does not.
       case .wake(.signal(let signal)): wake = .signal(signal)
-      case .mercyOver:
-        isGivenUp = isGivenUp || event == nil
-        group.cancelAll()
+      // What a POST answers that is called back still counts: one that waited for its turn was never sent.
+      case .mercyOver: group.cancelAll()
       case .wake, .nothing: continue
       }
     }
