@@ -10,7 +10,7 @@ import Testing
 #endif
 
 /// Connections that end at any byte. FCRUN_CUTS=1000 for as many places.
-@Suite("Transfers that are cut", .enabled(if: PrivateSSHD.isUsable), .faults(69, 72))
+@Suite("Transfers that are cut", .enabled(if: PrivateSSHD.isUsable), .faults(70))
 struct CutTransferTests {
   let sshd: PrivateSSHD
   let local: TemporaryFolder
