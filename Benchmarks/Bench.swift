@@ -56,8 +56,11 @@ struct Bench: ParsableCommand {
     defer { try? FileManager.default.removeItem(atPath: own) }
     let machine = try Machine(in: own)
     defer { machine.stop() }
-    let report = try measured(machine, own)
-    print(report.table)
+    print(try measured(machine, own).table)
+  }
+
+  /// What is measured is written at once: a run is long.
+  private func publish(_ report: Report) throws {
     if write { try report.publish(besides: Binaries.repository + "/docs") }
   }
 
@@ -71,18 +74,20 @@ struct Bench: ParsableCommand {
     let logs = Logs(machine: machine, folder: folder, sizes: sizes)
     let contests = try Transfers(machine: machine, folder: folder, sizes: sizes).contests() + logs.contests()
     var report = Report(isQuick: quick)
-    func judged(_ verdict: Verdict) {
+    func judged(_ verdict: Verdict) throws {
       report.verdicts.append(verdict)
+      try publish(report)
       FileHandle.standardError.write(Data((Report.lines(verdict).joined(separator: "\n") + "\n").utf8))
     }
     for contest in contests where isWanted("\(contest.work), \(contest.link.name)") {
-      judged(try contest.judge(rounds: rounds))
+      try judged(contest.judge(rounds: rounds))
     }
     if isWanted("logs") { report.figures += try logs.figures() }
     if isWanted("jobs") {
-      judged(try cloud.noOp(rounds: rounds))
+      try judged(cloud.noOp(rounds: rounds))
       report.figures += try cloud.figures()
     }
+    try publish(report)
     return report
   }
 

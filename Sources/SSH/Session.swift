@@ -37,6 +37,8 @@ package final class Session {
   /// Whether the server has let us open every channel so far.
   private var isGenerous = true
   private var opening = false
+  /// How long the quickest answer to the opening of a channel took: the way there and back, and little more.
+  package private(set) var roundTrip: Duration?
   private var openers: [UnsafeContinuation<Void, Never>] = []
 
   enum Phase { case greeting, authenticating, open }
@@ -281,11 +283,13 @@ package final class Session {
     }
     var opened: OpaquePointer?
     let session = raw
+    let asked = ContinuousClock.now
     try await call(name) {
       opened = attempt()
       return opened == nil ? Int(libssh2_session_last_errno(session)) : 0
     }
     guard let opened else { throw SSHError(.failed, call: name, text: "no channel") }
+    roundTrip = min(roundTrip ?? .now - asked, .now - asked)
     return opened
   }
 

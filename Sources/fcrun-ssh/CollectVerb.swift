@@ -9,12 +9,12 @@ final class CollectVerb {
   static let mostRefusalsTold = 1000
 
   private let verb: Collect
-  private let session: Session
+  private let ways: Ways
   private let progress: ProgressMeter
   private let outputFolder: [[UInt8]]?
 
-  init(_ verb: Collect, on session: Session, tell: @escaping @SSHLoop (WorkerEvent.Kind) -> Void) throws {
-    (self.verb, self.session, progress) = (verb, session, ProgressMeter(tell))
+  init(_ verb: Collect, on ways: Ways, tell: @escaping @SSHLoop (WorkerEvent.Kind) -> Void) throws {
+    (self.verb, self.ways, progress) = (verb, ways, ProgressMeter(tell))
     outputFolder = try verb.outputFolder.map { folder throws(Failure) in
       guard let path = Place.components(folder) else {
         throw Failure(kind: .badRequest, message: "collect: the output folder \(folder) leads outside")
@@ -24,6 +24,7 @@ final class CollectVerb {
   }
 
   func perform() async throws -> Transferred {
+    defer { ways.close() }
     do {
       return try await receive()
     } catch let failure as Failure where failure.kind == .integrity {
@@ -38,13 +39,13 @@ final class CollectVerb {
     defer { extraction.close() }
     let arguments =
       [verb.control, verb.workdir, outputFolder == nil ? "0" : "1"] + verb.outputs.map(\.source)
-    let remote = try await Conversation.start(Script.pack, arguments, on: session)
+    let remote = try await Conversation.start(Script.pack, arguments, on: ways.first)
     defer { remote.close() }
     try await remote.channel.sendEOF()
     let intake = Intake(
       extraction, map: try OutputMap(verb.outputs), outputFolder: outputFolder ?? [], progress: progress)
     try await read(remote, into: intake)
-    try await PieceFetch(verb, session, extraction, progress).perform(intake.large, into: intake)
+    try await PieceFetch(verb, ways, extraction, progress).perform(intake.large, into: intake)
     try extraction.publish(into: verb.root, isLeftInCache: verb.isLeftInCache == true)
     progress.flush()
     let missing = verb.outputs.indices.filter { !intake.found.contains($0) }.map { verb.outputs[$0].source }

@@ -29,6 +29,12 @@ enum ConnectVerb {
     preconditionFailure("the last user returns or throws")
   }
 
+  /// One more connection as the first one is.
+  @SSHLoop
+  static func again(_ verb: Connect, _ first: Connected) async throws -> Session {
+    try await attempt(verb, user: first.user, pin: HostKey(first.hostKey)).0
+  }
+
   @SSHLoop
   private static func attempt(_ verb: Connect, user: String, pin: HostKey?) async throws -> (Session, Connected) {
     let deadline = ContinuousClock.now + .seconds(verb.timeout)

@@ -56,7 +56,7 @@ final class PieceFetch {
   private static let ahead = 2
 
   private let verb: Collect
-  private let session: Session
+  private let ways: Ways
   private let extraction: Extraction
   private let progress: ProgressMeter
   private var pieces: [Piece] = []
@@ -69,8 +69,8 @@ final class PieceFetch {
     var failures = 0
   }
 
-  init(_ verb: Collect, _ session: Session, _ extraction: Extraction, _ progress: ProgressMeter) {
-    (self.verb, self.session, self.extraction, self.progress) = (verb, session, extraction, progress)
+  init(_ verb: Collect, _ ways: Ways, _ extraction: Extraction, _ progress: ProgressMeter) {
+    (self.verb, self.ways, self.extraction, self.progress) = (verb, ways, extraction, progress)
   }
 
   func perform(_ outputs: [LargeOutput], into intake: Intake) async throws {
@@ -93,8 +93,9 @@ final class PieceFetch {
 
   // MARK: Requests
 
-  private func start(isExtra: Bool = false) async throws -> Conversation {
-    try await Conversation.start(Script.fetch, [verb.control, verb.workdir], on: session, isExtra: isExtra)
+  private func start(on session: Session? = nil, isExtra: Bool = false) async throws -> Conversation {
+    try await Conversation.start(
+      Script.fetch, [verb.control, verb.workdir], on: session ?? ways.first, isExtra: isExtra)
   }
 
   private nonisolated func line(_ what: String, _ output: LargeOutput, _ range: Range<Int>) -> [UInt8] {
@@ -137,39 +138,41 @@ final class PieceFetch {
 
   private func fetchPieces() async throws {
     while !pieces.isEmpty {
+      let isFar = ways.isWorthAnother(pieces.reduce(0) { $0 + $1.range.count })
       try await withThrowingTaskGroup(of: Void.self) { group in
-        for lane in 0..<min(Self.mostLanes, pieces.count) {
-          group.addTask { try await self.serve(isExtra: lane > 0) }
+        group.addTask { try await self.serve(try await self.start()) }
+        for _ in 1..<max(1, min(Self.mostLanes, pieces.count)) {
+          group.addTask { try await self.serveAlso { self.ways.first } }
         }
+        for _ in 0..<(isFar ? Self.mostLanes : 0) { group.addTask { try await self.serveAlso(self.ways.another) } }
         try await group.waitForAll()
       }
     }
   }
 
-  private func serve(isExtra: Bool) async throws {
-    guard let remote = try await opened(isExtra: isExtra) else { return }
+  /// Where the server takes no more sessions or connections, fewer do as well.
+  private func serveAlso(_ session: @SSHLoop () async throws -> Session) async throws {
+    guard let remote = try? await start(on: session(), isExtra: true) else { return }
+    try await serve(remote)
+  }
+
+  private func serve(_ remote: Conversation) async throws {
     defer { remote.close() }
     var asked: [Piece] = []
-    repeat {
-      while asked.count < Self.ahead, !pieces.isEmpty {
+    var isLast = false
+    while true {
+      while !isLast, asked.count < Self.ahead, !pieces.isEmpty {
         let piece = pieces.removeFirst()
         try await remote.channel.write(line("get", piece.output, piece.range))
         asked.append(piece)
       }
-      if asked.isEmpty { break }
+      guard !asked.isEmpty else { return }
       // With nothing more to ask, a file that has shrunk ends in the end of the answer instead of in silence.
-      if pieces.isEmpty, asked.count == 1 { try await remote.channel.sendEOF() }
+      if !isLast, pieces.isEmpty, asked.count == 1 {
+        isLast = true
+        try await remote.channel.sendEOF()
+      }
       try await receive(asked.removeFirst(), from: remote)
-    } while !asked.isEmpty || !pieces.isEmpty
-  }
-
-  private func opened(isExtra: Bool) async throws -> Conversation? {
-    guard isExtra else { return try await start() }
-    do {
-      return try await start(isExtra: true)
-    } catch let error as SSHError where error.kind == .failed {
-      // The server allows no more sessions; fewer do as well.
-      return nil
     }
   }
 

@@ -48,11 +48,13 @@ struct UploadQueue {
 
   /// More than one channel has under way.
   var isWorthAnotherLane: Bool {
-    requests.count > 1 || members.count > Self.filesAtOnce
-      || pieces.reduce(0) { $0 + $1.range.count } + memberBytes > 2 << 20
+    requests.count > 1 || members.count > Self.filesAtOnce || bytes > 2 << 20
   }
 
-  private var memberBytes: Int { members.reduce(0) { $0 + (tree.entries[$1].fileSize ?? 0) } }
+  /// To be sent.
+  var bytes: Int {
+    pieces.reduce(0) { $0 + $1.range.count } + members.reduce(0) { $0 + (tree.entries[$1].fileSize ?? 0) }
+  }
 
   // MARK: Stages
 
@@ -64,37 +66,51 @@ struct UploadQueue {
       .look(Array(small[$0..<min($0 + Self.lookedAtOnce, small.count)]))
     }
     requests += pieces.flatMap { $0.split(into: Self.widePiece) }.map { .hash($0) }
-    (held, members, pieces) = (members, [], [])
+    (held, members, pieces, isLooking) = (members, [], [], true)
   }
   private var held: [Int] = []
+  /// What is found to differ waits until everything was looked at.
+  private var isLooking = false
+
+  /// Parts of large files that are to be changed are made of what is there.
+  mutating func openParts() {
+    let changing = resized.union(pieces.map(\.file))
+    (requests, pieces) = (large.filter(changing.contains).map { .open($0) }, [])
+    opened = large.filter(changing.contains)
+  }
+  /// Large files whose part, or what is in their place, is longer or shorter than they are.
+  private var resized: Set<Int> = []
+  private var opened: [Int] = []
+
+  /// A copy proves nothing: the parts are asked for, piece by piece.
+  mutating func lookAtParts() {
+    for file in opened {
+      keptBytes -= keptOf.removeValue(forKey: file) ?? 0
+      requests += whole(file).split(into: Self.widePiece).map { UploadRequest.hash($0) }
+    }
+  }
+  private var keptOf: [Int: Int] = [:]
+
+  private func whole(_ file: Int) -> Piece { Piece(file: file, range: 0..<(tree.entries[file].fileSize ?? 0)) }
 
   /// Where little differs, how little it is: a look costs the machine some processes.
   mutating func lookCloser() {
     let coarse = Dictionary(grouping: pieces, by: \.file)
-    (pieces, requests) = ([], [])
+    pieces = []
     for (file, differing) in coarse.sorted(by: { $0.key < $1.key }) {
       let bytes = differing.reduce(0) { $0 + $1.range.count }
       if bytes <= max(Self.littleDiffers, (tree.entries[file].fileSize ?? 0) / 4) {
         requests += differing.flatMap { $0.split(into: Self.closePiece) }.map { .hash($0) }
       } else {
-        pieces += differing
+        differingPieces += differing
       }
     }
-    (coarsePieces, pieces) = (pieces, [])
   }
-  private var coarsePieces: [Piece] = []
-
-  /// Parts of large files that are to be changed are made of what is there.
-  mutating func openParts() {
-    (differing, pieces) = (coarsePieces + pieces, [])
-    (held, members) = (held + members, [])
-    requests = large.filter { file in differing.contains { $0.file == file } }.map { .open($0) }
-  }
-  private var differing: [Piece] = []
+  private var differingPieces: [Piece] = []
 
   mutating func sendTheRest() {
-    (pieces, members) = (differing, held.sorted())
-    (differing, held) = ([], [])
+    (pieces, members) = (differingPieces + pieces, (held + members).sorted())
+    (differingPieces, held, isLooking) = ([], [], false)
   }
 
   mutating func sendAgain() {
@@ -118,6 +134,7 @@ struct UploadQueue {
   /// - Parameter quantum: bytes of files to send with one request.
   mutating func next(quantum: Int) -> UploadRequest? {
     if !requests.isEmpty { return requests.removeFirst() }
+    if isLooking { return nil }
     if !members.isEmpty { return .tar(nextMembers(quantum)) }
     guard let piece = pieces.first else { return nil }
     let count = min(piece.range.count, quantum)
@@ -225,8 +242,10 @@ struct UploadQueue {
 
   private mutating func hash(_ piece: Piece, _ own: [[UInt8]], _ answer: [[UInt8]]) {
     let size = tree.entries[piece.file].fileSize ?? 0
-    if answer.count == 2, HashLine.digest(answer[0]) == own.first, answer[1] == Array("\(size)".utf8) {
+    if answer.last != Array("\(size)".utf8) { resized.insert(piece.file) }
+    if let digest = answer.first, HashLine.digest(digest) == own.first {
       keptBytes += piece.range.count
+      keptOf[piece.file, default: 0] += piece.range.count
     } else {
       pieces.append(piece)
     }

@@ -13,18 +13,18 @@ final class UploadVerb {
   static let mostLanes = 4
 
   private let verb: Upload
-  private let session: Session
+  private let ways: Ways
   private let progress: ProgressMeter
   private let meter = LinkMeter()
   private var queue = UploadQueue(UploadTree())
   private var lanes: [UploadLane] = []
 
-  init(_ verb: Upload, on session: Session, tell: @escaping @SSHLoop (WorkerEvent.Kind) -> Void) {
-    (self.verb, self.session, progress) = (verb, session, ProgressMeter(tell))
+  init(_ verb: Upload, on ways: Ways, tell: @escaping @SSHLoop (WorkerEvent.Kind) -> Void) {
+    (self.verb, self.ways, progress) = (verb, ways, ProgressMeter(tell))
   }
 
   func perform() async throws -> Transferred {
-    defer { for lane in lanes { lane.close() } }
+    defer { close() }
     let (tree, ground) = try await survey()
     queue = UploadQueue(tree)
     meter.canPack = ground.hasZstd && Zstd.isHere
@@ -38,15 +38,20 @@ final class UploadVerb {
     return Transferred(files: tree.fileCount, bytes: tree.totalBytes)
   }
 
+  private func close() {
+    for lane in lanes { lane.close() }
+    ways.close()
+  }
+
   /// Many files take a while to look at, and so does the way to the machine and back.
   private func survey() async throws -> (UploadTree, UploadLane.Ground) {
     let sources = verb.sources
     let scan = Task.detached { try UploadTree.scan(sources) }
-    let lane = try await openLane(turn: "0")
+    let lane = try await openLane(turn: "0", on: ways.first)
     return (try await scan.value, try await lane.ground())
   }
 
-  private func openLane(turn: String, isExtra: Bool = false) async throws -> UploadLane {
+  private func openLane(turn: String, on session: Session, isExtra: Bool = false) async throws -> UploadLane {
     let remote = try await Conversation.start(
       Script.upload, [verb.control, verb.workdir, turn], on: session, isExtra: isExtra)
     let lane = UploadLane(remote)
@@ -57,9 +62,11 @@ final class UploadVerb {
   private func keepWhatIsTheSame() async throws {
     queue.lookFirst()
     try await work()
-    queue.lookCloser()
-    try await work()
     queue.openParts()
+    try await work()
+    queue.lookAtParts()
+    try await work()
+    queue.lookCloser()
     try await work()
     queue.sendTheRest()
     progress.add(bytes: queue.keptBytes, files: queue.keptFiles)
@@ -85,10 +92,20 @@ final class UploadVerb {
   }
 
   private func widen() async throws {
-    guard lanes.count < Self.mostLanes, queue.isWorthAnotherLane, let turn = try await lanes.first?.ground().turn,
-      let lane = try? await openLane(turn: turn, isExtra: true)
+    let turn = try await lanes[0].ground().turn
+    async let near: Void = widen(by: Self.mostLanes - lanes.count, turn) { self.ways.first }
+    async let far: Void = ways.isWorthAnother(queue.bytes) ? widen(by: Self.mostLanes, turn, ways.another) : ()
+    _ = try await (near, far)
+  }
+
+  /// While there is enough to do, and as long as the server takes one more.
+  private func widen(by count: Int, _ turn: String, _ session: @escaping @SSHLoop () async throws -> Session)
+    async throws
+  {
+    guard count > 0, queue.isWorthAnotherLane,
+      let lane = try? await openLane(turn: turn, on: session(), isExtra: true)
     else { return }
-    async let more: Void = widen()
+    async let more: Void = widen(by: count - 1, turn, session)
     try await serve(lane)
     try await more
   }

@@ -12,6 +12,7 @@ import SSH
 final class Worker {
   private var open: [Int: Task<Void, Never>] = [:]
   private var session: Session?
+  private var again: (@SSHLoop () async throws -> Session)?
   private var isConnecting = false
   /// Control folders in which something was seen to have begun: when that is gone, the records were lost.
   private var begun: Set<String> = []
@@ -79,13 +80,13 @@ final class Worker {
     switch request.verb {
     case .connect(let verb): return .connected(try await connect(verb))
     case .exec(let verb): return .executed(try await ExecVerb.perform(verb, on: try connected()))
-    case .upload(let verb): return .transferred(try await UploadVerb(verb, on: try connected(), tell: tell).perform())
+    case .upload(let verb): return .transferred(try await UploadVerb(verb, on: try ways(), tell: tell).perform())
     case .launch(let verb): return .status(noted(try await JobVerbs.launch(verb, on: try connected()), verb.control))
     case .status(let verb): return .status(noted(try await JobVerbs.status(verb, on: try connected()), verb.control))
     case .stop(let verb): return .status(noted(try await JobVerbs.stop(verb, on: try connected()), verb.control))
     case .follow(let verb):
       return .status(noted(try await FollowVerb(verb, on: try connected(), tell: tell).perform(), verb.control))
-    case .collect(let verb): return .transferred(try await CollectVerb(verb, on: try connected(), tell: tell).perform())
+    case .collect(let verb): return .transferred(try await CollectVerb(verb, on: try ways(), tell: tell).perform())
     case .forward(let verb):
       try await ForwardVerb(verb, on: try connected(), tell: tell).perform()
       preconditionFailure("a tunnel ends in an error")
@@ -101,7 +102,13 @@ final class Worker {
     defer { isConnecting = false }
     let (session, connected) = try await ConnectVerb.perform(verb)
     self.session = session
+    again = { try await ConnectVerb.again(verb, connected) }
     return connected
+  }
+
+  private func ways() throws -> Ways {
+    guard let again else { _ = try connected(); preconditionFailure("connected, and no way to do it again") }
+    return Ways(try connected(), connect: again)
   }
 
   private func connected() throws(Failure) -> Session {

@@ -312,7 +312,7 @@ package struct NumberedFault: Sendable {
       "Silence past its deadline ends the worker, and the connection is made again."),
     NumberedFault(
       70, "the connection is cut in the middle of a transfer",
-      "Logs go on at the byte where they were; files are sent or fetched again, and compared by hash."),
+      "Logs go on at the byte where they were, files at the piece, and are compared by hash."),
     NumberedFault(
       71, "bytes change on the way or on disk",
       "Each file is compared by sha256 on the other side; a mismatch is tried once more, then fails."),

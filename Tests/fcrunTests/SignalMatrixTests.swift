@@ -54,7 +54,7 @@ struct LongState: Sendable, CustomTestStringConvertible {
     LongState(
       word: "booting", knobs: ["reads_limited=1", "retry_after=\"5\""], bootTime: "60", line: "waiting for it to boot"),
     LongState(word: "connecting", knobs: ["sshd_late_seconds=60"], line: "; connecting"),
-    LongState(word: "uploading", hangsAt: "could not unpack", line: "uploading"),
+    LongState(word: "uploading", hangsAt: "files cannot be written into", line: "uploading"),
     LongState(word: "launching", hangsAt: "supervisor did not start", line: "uploading"),
     LongState(word: "running"),
     LongState(
