@@ -6,6 +6,9 @@
 # make torture-real N=1000
 #                kill, hurt and cut the release programs in N runs, and print what went wrong: nothing may
 # make bench     time the release beside OpenSSH's clients and rsync; QUICK=1: three minutes instead of half an hour
+# make bench-startup
+#                time fcrun --help and fcrun ps beside other programs that rent machines
+# make docs      the pages of the ForwardCompute library, into .build/docs
 # make build     build for development (debug) only
 # make release   build the two programs for use
 # make install   put them into $(DESTDIR)$(PREFIX)/bin, PREFIX=/usr/local if not given
@@ -23,6 +26,9 @@ STATIC = $(if $(filter Linux,$(shell uname -s)),--static-swift-stdlib)
 
 APT = git pkg-config libssh2-1-dev libsqlite3-dev zlib1g-dev openssh-client
 BREW = pkgconf libssh2
+
+# Where the tools beside swift are found.
+TOOL = $(if $(filter Darwin,$(shell uname -s)),xcrun)
 
 SHELL = /bin/bash
 
@@ -91,9 +97,27 @@ bench: release
 	$(SWIFT) build -c release $(STATIC) $(ARROWS) --product bench
 	FCRUN_BIN_DIR=.build/release .build/release/bench $(if $(QUICK),--quick,--write)
 
+# The pages of the ForwardCompute library, to be read with: python3 -m http.server -d .build/docs
+# A link that leads nowhere is an error.
+.PHONY: docs
+docs: build
+	rm -rf .build/docs .build/symbols && mkdir -p .build/symbols
+	maps=$$(ls .build/debug/*.build/module.modulemap .build/checkouts/*/Sources/*/include/module.modulemap); \
+	$(TOOL) swift-symbolgraph-extract -module-name ForwardCompute -minimum-access-level public -output-dir .build/symbols \
+	  -target "$$($(SWIFT)c -print-target-info | sed -n 's/.*"triple": "\(.*\)".*/\1/p;T;q')" -I .build/debug/Modules \
+	  $$(printf ' -Xcc -fmodule-map-file=%s' $$maps)
+	$(TOOL) docc convert Sources/ForwardCompute/ForwardCompute.docc --additional-symbol-graph-dir .build/symbols \
+	  --output-dir .build/docs --warnings-as-errors --disable-parameters-and-returns-validation
+
+# Which programs are compared: Benchmarks/startup.sh.
+.PHONY: bench-startup
+bench-startup: APT += openssh-server python3-venv
+bench-startup: release
+	Benchmarks/startup.sh
+
 .PHONY: build-tests
 build-tests: deps
-	$(SWIFT) format lint --strict -r Sources Tests Benchmarks Package.swift
+	$(SWIFT) format lint --strict -r Sources Tests Benchmarks Examples Package.swift
 	$(SWIFT) build --build-tests $(ARROWS)
 
 build: deps

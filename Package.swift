@@ -47,6 +47,8 @@ let package = Package(
       ],
       swiftSettings: strict
     ),
+    // What the library's documentation shows.
+    .executableTarget(name: "rent", dependencies: ["ForwardCompute"], path: "Examples/Rent", swiftSettings: strict),
     .target(name: "Jobs", dependencies: [.product(name: "Yams", package: "Yams")], swiftSettings: strict),
     .target(
       name: "Store",
@@ -155,7 +157,7 @@ let package = Package(
     .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "TestSupport", "fcrun"], swiftSettings: strict),
     .testTarget(
       name: "fcrunTests",
-      dependencies: ["Kills", "TestSupport", "fcrun", "fcrun-ssh", .product(name: "Yams", package: "Yams")],
+      dependencies: ["Kills", "TestSupport", "fcrun", "fcrun-ssh", "rent", .product(name: "Yams", package: "Yams")],
       swiftSettings: strict
     ),
   ]

@@ -125,15 +125,15 @@ private struct TableReader {
 
   mutating func tasks(_ bytes: [UInt8]) -> Result<SweepTasks, SpecProblems> {
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      report(1, 1, "is not UTF-8", "a table in UTF-8")
+      report(1, 1, "is not UTF-8", expected: "a table in UTF-8")
       return .failure(SpecProblems(problems))
     }
     let lines = Self.lines(text)
     let names = header(lines.first ?? "")
     let rows = lines.dropFirst().enumerated().map { row($1, line: $0 + 2, names) }
-    if rows.isEmpty { report(1, 1, "has no task", "names in the first line, and a line for each task") }
+    if rows.isEmpty { report(1, 1, "has no task", expected: "names in the first line, and a line for each task") }
     if rows.count > SweepPlan.mostTasks {
-      report(SweepPlan.mostTasks + 2, 1, "is one task too many", "at most \(SweepPlan.mostTasks)")
+      report(SweepPlan.mostTasks + 2, 1, "is one task too many", expected: "at most \(SweepPlan.mostTasks)")
     }
     guard problems.isEmpty else { return .failure(SpecProblems(problems)) }
     return .success(SweepTasks(tasks: rows.enumerated().map { SweepTask(index: $0, values: $1) }))
@@ -153,9 +153,12 @@ private struct TableReader {
     var seen: Set<String> = []
     return cells(line).map { name, column in
       if !isVariableName(name) {
-        report(1, column, "\(quoted(name)) cannot be a variable's name", "letters, digits and _, not a digit first")
+        report(
+          1, column, "\(quoted(name)) cannot be a variable's name", expected: "letters, digits and _, not a digit first"
+        )
       } else if !seen.insert(name.uppercased()).inserted {
-        report(1, column, "\(quoted(name)) is there twice", "names that differ in more than upper and lower case")
+        report(
+          1, column, "\(quoted(name)) is there twice", expected: "names that differ in more than upper and lower case")
       }
       return name
     }
@@ -166,11 +169,12 @@ private struct TableReader {
     guard cells.count == names.count else {
       let column = cells.count > names.count ? cells[names.count].column : line.unicodeScalars.count + 1
       report(
-        number, column, "has \(cells.count) values", "\(names.count), with a tab between two, as the first line has")
+        number, column, "has \(cells.count) values",
+        expected: "\(names.count), with a tab between two, as the first line has")
       return []
     }
     if let (_, column) = cells.first(where: { $0.text.utf8.contains(0) }) {
-      report(number, column, "holds a NUL character", "text without NUL")
+      report(number, column, "holds a NUL character", expected: "text without NUL")
     }
     return zip(names, cells).map { JobPlan.Variable(name: $0, value: $1.text) }
   }
@@ -183,7 +187,7 @@ private struct TableReader {
     }
   }
 
-  private mutating func report(_ line: Int, _ column: Int, _ wrong: String, _ expected: String) {
+  private mutating func report(_ line: Int, _ column: Int, _ wrong: String, expected: String) {
     let place = Place(file: file, line: line, column: column)
     problems.append(SpecProblem(at: place, path: "tasks", message: "\(wrong); expected \(expected)"))
   }

@@ -53,7 +53,7 @@ struct SweepTemplate {
     var filled = pieces.removeFirst()
     for piece in pieces {
       guard let end = piece.firstIndex(of: "}") else {
-        report(place, path, "has \(quoted(Self.opening + piece)) without an end", "a } after the name")
+        report(place, path, "has \(quoted(Self.opening + piece)) without an end", expected: "a } after the name")
         continue
       }
       filled += value(of: String(piece[..<end]), at: place, path) + piece[piece.index(after: end)...]
@@ -65,9 +65,9 @@ struct SweepTemplate {
     if let value = values?[name] { return value }
     let use = "\(Self.opening)\(clipped(name))}"
     if let values {
-      report(place, path, "\(use) is not known", "one of \(values.keys.sorted().joined(separator: ", "))")
+      report(place, path, "\(use) is not known", expected: "one of \(values.keys.sorted().joined(separator: ", "))")
     } else {
-      report(place, path, "\(use) is used without a sweep", "a matrix, or --array, or --tasks")
+      report(place, path, "\(use) is used without a sweep", expected: "a matrix, or --array, or --tasks")
     }
     return ""
   }
@@ -77,7 +77,9 @@ struct SweepTemplate {
     case .null, .bool, .number: break
     case .string(let text):
       guard Self.isUsed(in: text) else { return }
-      report(node.place, path, "a value of the matrix cannot be used here", "it in \(SpecFields.list(Self.fields))")
+      report(
+        node.place, path, "a value of the matrix cannot be used here", expected: "it in \(SpecFields.list(Self.fields))"
+      )
     case .list(let elements):
       for (index, element) in elements.enumerated() { refuse(element, path.appending(index)) }
     case .object(let members):
@@ -85,7 +87,7 @@ struct SweepTemplate {
     }
   }
 
-  private mutating func report(_ place: Place, _ path: SpecPath, _ wrong: String, _ expected: String) {
+  private mutating func report(_ place: Place, _ path: SpecPath, _ wrong: String, expected: String) {
     problems.append(SpecProblem(at: place, path: path.description, message: "\(wrong); expected \(expected)"))
   }
 }

@@ -65,7 +65,7 @@ package final class JobStore: Sendable {
       try Schema.migrator.migrate(queue)
       return JobStore(queue: queue)
     } catch {
-      throw unusable(error, "a store in memory")
+      throw unusable(error, ":memory:")
     }
   }
 
@@ -152,13 +152,17 @@ extension JobStore {
   package func jobs(
     unfinishedOnly: Bool, since: Moment? = nil, limit: Int = 1_000_000
   ) throws(StoreError) -> [JobRecord] {
-    let filter = unfinishedOnly ? "AND phase <> 'finished'" : ""
     let rows = try read {
       try Row.fetchAll(
-        $0, sql: "SELECT * FROM jobs WHERE created_at >= ? \(filter) ORDER BY created_at DESC LIMIT ?",
-        arguments: [since?.milliseconds ?? 0, limit])
+        $0, sql: Self.listing(unfinishedOnly: unfinishedOnly), arguments: [since?.milliseconds ?? 0, limit])
     }
     return try rows.map { row throws(StoreError) in try record(row) }
+  }
+
+  /// In the words of the index `jobs_unfinished`, which SQLite takes for no others.
+  package static func listing(unfinishedOnly: Bool) -> String {
+    let filter = unfinishedOnly ? "AND phase <> 'finished'" : ""
+    return "SELECT * FROM jobs WHERE created_at >= ? \(filter) ORDER BY created_at DESC LIMIT ?"
   }
 
   /// Takes the job over: every write of an older epoch is refused from here on.
@@ -260,7 +264,9 @@ extension JobStore {
   /// Names under watch whose job is over, or kept: whatever else shows under one of them is late. Cheap, no job is decoded for it.
   package func lateNames(account: String) throws(StoreError) -> [WatchedName] {
     try watchedNames(
-      where: "account = ? AND job IN (SELECT id FROM jobs WHERE phase IN ('finished', 'kept'))", [account])
+      where: """
+        account = ? AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = watched.job AND phase IN ('finished', 'kept'))
+        """, [account])
   }
 
   private func watchedNames(where filter: String, _ arguments: StatementArguments) throws(StoreError) -> [WatchedName] {

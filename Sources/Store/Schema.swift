@@ -50,6 +50,13 @@ enum Schema {
           CREATE TABLE holders (name TEXT PRIMARY KEY NOT NULL, job TEXT NOT NULL REFERENCES jobs (id));
           """)
     }
+    migrator.registerMigration("5 lists of jobs without a look at each") { db in
+      try db.execute(
+        sql: """
+          CREATE INDEX jobs_by_time ON jobs (created_at);
+          CREATE INDEX jobs_unfinished ON jobs (created_at) WHERE phase <> 'finished';
+          """)
+    }
     return migrator
   }
 }

@@ -344,6 +344,238 @@ exec python3 -m http.server --bind 127.0.0.1 "${PORT:-8888}"
 """####),
     ]),
     Template(
+      name: "resume",
+      files: [
+      .init(
+        path: "job.yaml",
+        text: ####"""
+# A training that goes on where it was, on another machine, after its machine was taken away.
+#
+#   fcrun plan job.yaml
+#   fcrun submit job.yaml
+#   fcrun show resume               the attempts, what each cost, and where the last checkpoint lies
+name: resume
+
+resources:
+  num_gpus: 1
+  max_hourly_price: "2.00"  # US dollars; a cheap machine that may be taken away costs little when its work is kept
+
+files: [train.py, requirements.txt]
+
+setup: |
+  if command -v nvidia-smi; then python3 -m pip install -r requirements.txt; fi
+
+envs:
+  STEPS: "3000"
+  SECONDS_PER_STEP: "0"     # a stand-in for work
+
+# Fetched while it runs, and put back to the same place before the next attempt begins.
+checkpoint:
+  source: checkpoint
+  every: 5m
+
+# FCRUN_ATTEMPT counts from 1. train.py looks for a checkpoint in any case.
+command: |
+  echo "attempt $FCRUN_ATTEMPT"
+  exec python3 train.py
+
+outputs: [model.json]
+
+limits:
+  max_duration: 6h
+  max_cost: "30.00"         # for all attempts together
+
+retry:
+  on: [preempted, no_capacity, boot_failed]
+  attempts: 5
+
+"""####),
+      .init(
+        path: "requirements.txt",
+        text: ####"""
+torch
+
+"""####),
+      .init(
+        path: "train.py",
+        text: ####"""
+"""Trains a line through points, and goes on from its checkpoint where there is one."""
+
+import json
+import os
+import pathlib
+import time
+
+try:
+    import torch
+except ImportError:  # without PyTorch the same steps are made with plain numbers
+    torch = None
+
+POINTS = [(x / 10, 3 * x / 10 + 1) for x in range(-10, 11)]
+STATE = pathlib.Path("checkpoint/state.json")
+
+
+def load():
+    """The step that comes next, and the weights."""
+    if not STATE.exists():
+        return 0, [0.0, 0.0]
+    state = json.loads(STATE.read_text())
+    return state["step"], state["weights"]
+
+
+def save(step, weights):
+    """Written beside its place and moved there: what is fetched at any moment is whole."""
+    STATE.parent.mkdir(exist_ok=True)
+    partial = STATE.with_suffix(".partial")
+    partial.write_text(json.dumps({"step": step, "weights": weights}) + "\n")
+    partial.rename(STATE)
+
+
+def improve(weights, rate=0.1):
+    if torch:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        tensor = torch.tensor(weights, device=device, requires_grad=True)
+        x, y = torch.tensor(POINTS, device=device).T
+        ((tensor[0] * x + tensor[1] - y) ** 2).mean().backward()
+        return (tensor - rate * tensor.grad / 2).tolist()
+    a, b = weights
+    errors = [(a * x + b - y, x) for x, y in POINTS]
+    return [
+        a - rate * sum(e * x for e, x in errors) / len(errors),
+        b - rate * sum(e for e, _ in errors) / len(errors),
+    ]
+
+
+def main():
+    steps = int(os.environ.get("STEPS", "3000"))
+    pause = float(os.environ.get("SECONDS_PER_STEP", "0"))
+    begin, weights = load()
+    print(f"beginning at step {begin} of {steps}", flush=True)
+    for step in range(begin, steps):
+        weights = improve(weights)
+        time.sleep(pause)
+        if (step + 1) % 10 == 0 or step + 1 == steps:
+            save(step + 1, weights)
+    pathlib.Path("model.json").write_text(json.dumps({"steps": steps, "weights": weights}) + "\n")
+    print(f"done: y = {weights[0]:.3f} x + {weights[1]:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
+
+"""####),
+    ]),
+    Template(
+      name: "sweep",
+      files: [
+      .init(
+        path: "job.yaml",
+        text: ####"""
+# A sweep: one job for each combination of values, some at a time, and one table of results at the end.
+#
+#   fcrun plan job.yaml
+#   fcrun submit job.yaml
+#   fcrun results sweep --csv > results.csv
+#   fcrun submit --skip job.yaml    only what is not done yet
+name: sweep
+
+matrix:
+  rate: [0.5, 0.1, 0.02]
+  seed: [1, 2]
+
+max_parallel: 2             # machines at once
+reuse: true                 # a machine that is done with a task takes the next one; its workdir is a fresh one
+
+resources:
+  num_gpus: 1
+  max_hourly_price: "1.50"  # US dollars, for each machine
+
+files: [train.py, requirements.txt]
+
+setup: |
+  if command -v nvidia-smi; then python3 -m pip install -r requirements.txt; fi
+
+# ${matrix.NAME} is a value of this task. What goes into FCRUN_OUTPUT_DIR comes to sweep-0-outputs, sweep-1-outputs and so on;
+# a result.json there becomes columns of `fcrun results`.
+command: python3 train.py --rate ${matrix.rate} --seed ${matrix.seed} --to "$FCRUN_OUTPUT_DIR"
+
+limits:
+  max_duration: 1h          # for each task
+  max_cost: "20.00"         # for all of them
+
+retry:
+  on: [no_capacity, boot_failed, preempted]
+  attempts: 3
+
+"""####),
+      .init(
+        path: "requirements.txt",
+        text: ####"""
+torch
+
+"""####),
+      .init(
+        path: "train.py",
+        text: ####"""
+"""Trains a line through noisy points with one learning rate and one seed, and writes what came of it to result.json."""
+
+import argparse
+import json
+import pathlib
+import random
+
+try:
+    import torch
+except ImportError:  # without PyTorch the same steps are made with plain numbers
+    torch = None
+
+
+def points(seed):
+    noise = random.Random(seed)
+    return [(x / 10, 3 * x / 10 + 1 + noise.gauss(0, 0.1)) for x in range(-10, 11)]
+
+
+def fit(points, rate, steps):
+    """y = a * x + b by gradient descent."""
+    a = b = 0.0
+    for _ in range(steps):
+        errors = [(a * x + b - y, x) for x, y in points]
+        a -= rate * sum(e * x for e, x in errors) / len(errors)
+        b -= rate * sum(e for e, _ in errors) / len(errors)
+    return sum((a * x + b - y) ** 2 for x, y in points) / len(points)
+
+
+def fit_with_torch(points, rate, steps):
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    x, y = torch.tensor(points, device=device).T
+    weights = torch.zeros(2, device=device, requires_grad=True)
+    optimizer = torch.optim.SGD([weights], lr=rate / 2)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = ((weights[0] * x + weights[1] - y) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--to", type=pathlib.Path, required=True)
+    options = parser.parse_args()
+    loss = (fit_with_torch if torch else fit)(points(options.seed), options.rate, options.steps)
+    print(f"rate {options.rate} seed {options.seed} loss {loss:.4f}", flush=True)
+    (options.to / "result.json").write_text(json.dumps({"loss": round(loss, 4)}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
+
+"""####),
+    ]),
+    Template(
       name: "torchrun",
       files: [
       .init(

@@ -13,7 +13,10 @@ import Testing
 
   static let examples =
     ["hello", "train", "volumes", "secrets", "failing"].map { "jobs/\($0).json" }
-    + ["training", "torchrun", "lora", "batch", "notebook", "ci-smoke"].map { "templates/\($0)/job.yaml" }
+    + ["training", "torchrun", "lora", "batch", "notebook", "ci-smoke", "resume"].map { "templates/\($0)/job.yaml" }
+
+  /// Those of many jobs.
+  static let sweeps = ["templates/sweep/job.yaml"]
 
   private func plan(_ example: String) throws -> JobPlan {
     let path = Self.root + "/" + example
@@ -30,12 +33,24 @@ import Testing
     for file in plan.files { #expect(FileManager.default.fileExists(atPath: file.source)) }
   }
 
+  @Test(arguments: sweeps)
+  func everySweepPlans(example: String) throws {
+    let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: Self.root + "/" + example)))
+    let planned = PlannedWork.make(SpecNode.parse(bytes: bytes, file: example), file: Self.root + "/" + example) { _ in
+      nil
+    }
+    guard case .sweep(let sweep) = try planned.get() else { return #expect(Bool(false), "\(example) is one job") }
+    #expect(sweep.tasks.compactMap(\.task).count == 6 && sweep.maxParallel == 2)
+    #expect(sweep.tasks.allSatisfy { $0.limits.maxDuration != nil && $0.limits.maxCost != nil })
+  }
+
   @Test func noJobIsForgottenHere() throws {
     let jobs = try FileManager.default.contentsOfDirectory(atPath: Self.root + "/jobs").filter { $0.hasSuffix(".json") }
     let templates = try FileManager.default.contentsOfDirectory(atPath: Self.root + "/templates").filter {
       $0 != "README.md"
     }
-    #expect(Set(jobs.map { "jobs/" + $0 } + templates.map { "templates/\($0)/job.yaml" }) == Set(Self.examples))
+    #expect(
+      Set(jobs.map { "jobs/" + $0 } + templates.map { "templates/\($0)/job.yaml" }) == Set(Self.examples + Self.sweeps))
   }
 
   @Test func theFailingJobFailsAndTheSecretIsOnlyAName() throws {

@@ -332,6 +332,19 @@ extension JobRecord {
     }
   }
 
+  @Test(arguments: [(true, "jobs_unfinished"), (false, "jobs_by_time")])
+  func aListIsReadInItsOrderFromAnIndexHoweverManyJobsAreOver(unfinishedOnly: Bool, index: String) throws {
+    try inFolder { home in
+      try JobStore(home: home).insert(.sample("aaaaaaaaaaaaaaaa"))
+      let plan = try DatabaseQueue(path: home + "/fcrun.db").read { db in
+        try Row.fetchAll(
+          db, sql: "EXPLAIN QUERY PLAN " + JobStore.listing(unfinishedOnly: unfinishedOnly), arguments: [0, 10])
+      }
+      let steps = plan.map { $0["detail"] as String }
+      #expect(steps.count == 1 && steps[0].contains("USING INDEX \(index)"), "\(steps)")
+    }
+  }
+
   @Test(.faults(109)) func aJobThatThisFcrunCannotReadIsSaidAndHidesNoOther() throws {
     try inFolder { home in
       let store = try JobStore(home: home)

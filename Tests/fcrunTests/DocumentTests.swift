@@ -14,7 +14,7 @@ private struct Block: CustomStringConvertible {
   /// What stands in the pages that people read, in order.
   static func all() throws -> [Block] {
     try ["README.md", "jobs/README.md", "templates/README.md"].flatMap(of) + pages("docs").flatMap(of)
-      + pages("docs/decisions").flatMap(of)
+      + pages("docs/decisions").flatMap(of) + pages("Sources/ForwardCompute/ForwardCompute.docc").flatMap(of)
   }
 
   private static func pages(_ folder: String) throws -> [String] {

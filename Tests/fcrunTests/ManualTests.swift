@@ -54,6 +54,33 @@ struct ManualTests {
     }
   }
 
+  @Test(
+    "bash, zsh and fish complete places for cp: JOB: of what runs, and paths here",
+    .enabled(if: Binaries.canBoot, "no sshd"))
+  func places() async throws {
+    try await Bench.run { bench in
+      try bench.write("script", try await bench.fcrun("completion", "bash").out)
+      try bench.write("data/points.csv", "1")
+      let submit = try bench.start("submit", try bench.spec(["command": "sleep 100", "name": "finetune"]))
+      try await submit.says("running")
+      let id = try await bench.job()
+      #expect(try await offers(bench, "fcrun", "cp", "finet") == ["finetune:"])
+      #expect(try await offers(bench, "fcrun", "cp", String(id.dropLast(2))) == [Substring(id + ":")])
+      #expect(try await offers(bench, "fcrun", "cp", "finetune:x", "da") == ["data/"])
+      #expect(try await offers(bench, "fcrun", "cp", "data/po") == ["data/points.csv"])
+      for (shell, place) in [("bash", "finetune:"), ("zsh", "finetune\\:"), ("fish", "finetune:")] {
+        let answer = try await bench.start(
+          ["---completion", "cp", "--", "positional@0", "2", "0", "fcrun", "cp", ""], env: ["SAP_SHELL": shell]
+        ).end()
+        #expect(answer.out.split(separator: "\n").contains(Substring(place)), "\(shell): \(answer.out) \(answer.err)")
+      }
+      submit.signal(2)
+      #expect(try await submit.end().code == 130)
+      #expect(try await offers(bench, "fcrun", "cp", "finet").isEmpty, "its machine is gone")
+      #expect(try await bench.fcrun("completion", "zsh").out.contains("places -S ''"))
+    }
+  }
+
   /// What bash offers for the last of these words.
   private func offers(_ bench: Bench, _ words: String...) async throws -> [Substring] {
     let line = words.joined(separator: " ")

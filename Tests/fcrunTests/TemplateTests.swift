@@ -98,6 +98,11 @@ struct TemplateTests {
     "lora": (["--env", "STEPS=1"], 0, "on 3 examples, 1 steps\n", ["adapter/run.json"]),
     "batch": ([], 0, "done: first.txt\ndone: second.txt\n", ["outputs/first.json", "outputs/second.json"]),
     "ci-smoke": ([], 0, "smoke test passed\n", ["report.txt"]),
+    // What the tasks of a sweep wrote is in their logs.
+    "sweep": (
+      ["--set", "matrix.rate=[0.5]"], 0, "", ["sweep-0-outputs/result.json", "sweep-1-outputs/result.json"]
+    ),
+    "resume": (["--env", "STEPS=20"], 0, "attempt 1\nbeginning at step 0 of 20\ndone: ", ["model.json"]),
     // It serves until it is stopped.
     "notebook": (["--set", "limits.max_duration=2s", "--env", "PORT=0"], 124, "", ["notebooks/start.ipynb"]),
   ]
@@ -124,6 +129,48 @@ struct TemplateTests {
       let ended = try await bench.fcrun("submit", "job.yaml")
       #expect(ended.code == 1, "\(ended.err)")
       #expect(bench.read("outputs/second.json")?.isEmpty == false)
+    }
+  }
+
+  @Test(.enabled(if: Binaries.canBoot, "no sshd"))
+  func aSweepEndsInOneTable() async throws {
+    try await Bench.run { bench in
+      #expect(try await bench.fcrun("init", "--template", "sweep").code == 0)
+      let ended = try await bench.fcrun("submit", "job.yaml", within: 120)
+      #expect(ended.code == 0 && ended.err.contains("sweep: 6 of 6 succeeded"), "\(ended.err)")
+      #expect(try bench.cloud.ledger().instances.count == 2, "each machine takes one task after the other")
+      let rows = try await bench.fcrun("results", "sweep", "--json").json["data"].items
+      #expect(rows.map { $0["matrix"]["rate"].text } == ["0.5", "0.5", "0.1", "0.1", "0.02", "0.02"])
+      let losses = rows.compactMap { Double($0["result"]["loss"].description) }
+      #expect(losses.count == 6 && losses[0] < losses[4], "\(losses)")
+    }
+  }
+
+  @Test(
+    "A training whose machine is taken away goes on from its checkpoint on the next one", .faults(91),
+    .enabled(if: Binaries.canBoot, "no sshd"))
+  func anInterruptedTrainingGoesOn() async throws {
+    try await Bench.run { bench in
+      #expect(try await bench.fcrun("init", "--template", "resume").code == 0)
+      let submit = try bench.start(
+        "submit", "job.yaml", "--set", "checkpoint.every=1s", "--env", "STEPS=100", "--env", "SECONDS_PER_STEP=0.1")
+      try await submit.says("running")
+      try await eventually("a checkpoint is here", within: 60, else: { submit.err }) {
+        let folder = try await bench.show()["checkpoint"]["folder"].text ?? ""
+        return FileManager.default.fileExists(atPath: folder + "/checkpoint/state.json") ? true : nil
+      }
+      let first = try #require(try bench.cloud.ledger().ids.first)
+      try bench.cloud.control("POST", "preempt/\(first)")
+      let ended = try await submit.end(within: 90)
+      #expect(ended.code == 0, "\(ended.err)")
+      let lines = ended.out.split(separator: "\n").map(String.init)
+      #expect(lines.first == "attempt 1" && lines.dropFirst().first == "beginning at step 0 of 100", "\(ended.out)")
+      let second = lines.last { $0.hasPrefix("beginning at step ") }?.split(separator: " ")[3]
+      let step = Int(second ?? "") ?? 0
+      #expect(lines.contains("attempt 2") && (10..<100).contains(step), "\(ended.out)")
+      #expect(lines.last?.hasPrefix("done: ") == true && bench.text("model.json")?.contains("\"steps\": 100") == true)
+      let ledger = try bench.cloud.ledger()
+      #expect(ledger.instances.count == 2 && ledger.live == 0, "\(ledger.text)")
     }
   }
 }

@@ -2,6 +2,12 @@ import ArgumentParser
 import ForwardCompute
 import Store
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
 /// `fcrun completion`: what a shell needs to complete commands, options and job ids.
 struct CompletionCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -19,15 +25,34 @@ struct CompletionCommand: ParsableCommand {
   @Argument(help: "bash, zsh or fish.")
   var shell: Shell
 
-  func run() throws {
-    let script =
-      switch shell {
-      case .bash: Fcrun.completionScript(for: .bash)
-      case .zsh: Fcrun.completionScript(for: .zsh)
-      case .fish: Fcrun.completionScript(for: .fish)
-      }
-    try Output.print(script + "\n")
+  func run() throws { try Output.print(script + "\n") }
+
+  /// As the parser writes it, and with no space after `JOB:`, where a path goes on. Fish leaves it out by itself.
+  private var script: String {
+    switch shell {
+    case .bash: Fcrun.completionScript(for: .bash) + Self.noSpaceInBash
+    case .zsh: Fcrun.completionScript(for: .zsh).replacing(Self.describesInZsh, with: Self.noSpaceInZsh)
+    case .fish: Fcrun.completionScript(for: .fish)
+    }
   }
+
+  private static let noSpaceInBash = """
+
+
+    _fcrun_without_space() {
+        _fcrun "${@}"
+        if [[ "${COMPREPLY[0]}" == *: ]]; then compopt -o nospace +o filenames 2>/dev/null || true; fi
+    }
+    complete -o filenames -F _fcrun_without_space fcrun
+    """
+
+  private static let describesInZsh = #"local -ar non_empty_completions=("${@:#(|:*)}")"#
+
+  private static let noSpaceInZsh = #"""
+    local -ar places=("${(M)@:#*\\:}")
+            _describe -V '' places -S ''
+            local -ar non_empty_completions=("${@:#(|:*|*\\:)}")
+    """#
 }
 
 /// What is completed where a word is not one of a fixed set.
@@ -36,6 +61,24 @@ enum Completions {
   static let jobs = CompletionKind.custom { _, _, _ in
     guard let jobs = try? Installation.open().store.jobs(unfinishedOnly: false, limit: 100) else { return [] }
     return jobs.map(\.id) + Set(jobs.map(\.name)).sorted()
+  }
+
+  /// `JOB:` for jobs that are not over, and paths on this computer.
+  static let places = CompletionKind.custom { _, _, typed in
+    let jobs = (try? Installation.open().store.jobs(unfinishedOnly: true, limit: 100)) ?? []
+    let machines = (jobs.map(\.id) + Set(jobs.map(\.name)).sorted()).map { $0 + ":" }
+    // A colon begins a description there.
+    guard CompletionShell.requesting == .zsh else { return machines + paths(typed) }
+    return (machines + paths(typed)).map { $0.replacing(":", with: "\\:") }
+  }
+
+  /// What is in the folder that has been typed so far; a folder goes on with a slash.
+  private static func paths(_ typed: String) -> [String] {
+    let folder = typed.lastIndex(of: "/").map { typed[...$0] } ?? ""
+    let at = LocalText.absolute(folder.isEmpty ? "." : String(folder))
+    return ((try? FileManager.default.contentsOfDirectory(atPath: at)) ?? []).sorted().map { name in
+      folder + name + (FileManager.default.fileExists(atPath: "\(at)/\(name)/.") ? "/" : "")
+    }
   }
 
   /// Names of templates.

@@ -31,10 +31,10 @@ struct CopyCommand: AsyncParsableCommand {
         fcrun cp data train:data             a folder, whatever its ignore files say
       """)
 
-  @Argument(help: ArgumentHelp("What to copy.", valueName: "from"))
+  @Argument(help: ArgumentHelp("What to copy.", valueName: "from"), completion: Completions.places)
   var source: String
 
-  @Argument(help: ArgumentHelp("Where to.", valueName: "to"))
+  @Argument(help: ArgumentHelp("Where to.", valueName: "to"), completion: Completions.places)
   var destination: String
 
   @Option(help: "Rank of the node.")
