@@ -5,6 +5,7 @@
 # make mutants   let that catch 49 ways to write the protocol wrong
 # make torture-real N=1000
 #                kill, hurt and cut the release programs in N runs, and print what went wrong: nothing may
+# make bench     time the release beside OpenSSH's clients and rsync; QUICK=1: three minutes instead of half an hour
 # make bench-startup
 #                time fcrun --help and fcrun ps beside other programs that rent machines
 # make docs      the pages of the ForwardCompute library, into .build/docs
@@ -96,7 +97,7 @@ docs: build
 	rm -rf .build/docs .build/symbols && mkdir -p .build/symbols
 	maps=$$(ls .build/debug/*.build/module.modulemap .build/checkouts/*/Sources/*/include/module.modulemap); \
 	$(TOOL) swift-symbolgraph-extract -module-name ForwardCompute -minimum-access-level public -output-dir .build/symbols \
-	  -target "$$($(SWIFT)c -print-target-info | sed -n 's/.*"triple": "\(.*\)".*/\1/p;T;q')" -I .build/debug/Modules \
+	  -target "$$($(SWIFT)c -print-target-info | sed -n 's/.*"triple": "\(.*\)".*/\1/p' | head -1)" -I .build/debug/Modules \
 	  $$(printf ' -Xcc -fmodule-map-file=%s' $$maps)
 	$(TOOL) docc convert Sources/ForwardCompute/ForwardCompute.docc --additional-symbol-graph-dir .build/symbols \
 	  --output-dir .build/docs --warnings-as-errors --disable-parameters-and-returns-validation
@@ -107,9 +108,16 @@ bench-startup: APT += openssh-server python3-venv
 bench-startup: release
 	Benchmarks/startup.sh
 
+# The release beside OpenSSH's clients and rsync: half an hour, or three minutes with QUICK=1, which writes no page.
+.PHONY: bench
+bench: APT += openssh-server rsync
+bench: release
+	$(SWIFT) build -c release $(STATIC) $(ARROWS) --product bench
+	FCRUN_BIN_DIR=.build/release .build/release/bench $(if $(QUICK),--quick,--write)
+
 .PHONY: build-tests
 build-tests: deps
-	$(SWIFT) format lint --strict -r Sources Tests Examples Package.swift
+	$(SWIFT) format lint --strict -r Sources Tests Benchmarks Examples Package.swift
 	$(SWIFT) build --build-tests $(ARROWS)
 
 build: deps

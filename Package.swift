@@ -120,6 +120,15 @@ let package = Package(
       path: "Tests/Torture",
       swiftSettings: strict
     ),
+    .executableTarget(
+      name: "bench",
+      dependencies: [
+        "Remote", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Benchmarks",
+      exclude: ["startup.sh"],
+      swiftSettings: strict
+    ),
     .testTarget(name: "FaultTests", dependencies: ["TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "ForwardComputeTests",

@@ -11,13 +11,16 @@ package final class Extraction {
   private let partial: [UInt8]
   private var parent: (path: [[UInt8]], descriptor: Int32)?
 
-  /// Makes `partial` if need be, and empties it.
+  /// Where parts of large files wait to be whole. They stay when the rest fails, for the next attempt.
+  package static let parts = Array(".fcrun-parts".utf8)
+
+  /// Makes `partial` if need be, and empties it but for ``parts``.
   /// - Throws: ``Failure`` `local`.
   package init(partial: String) throws(Failure) {
     self.partial = Array(partial.utf8)
     try Self.makeFolders(self.partial)
     top = try Self.openFolder(self.partial)
-    try Self.empty(top, self.partial)
+    try Self.empty(top, self.partial, but: Self.parts)
   }
 
   package func close() {
@@ -109,6 +112,48 @@ package final class Extraction {
 
   private func shown(_ path: [[UInt8]]) -> [UInt8] { partial + [Path.slash] + Path.joined(path) }
 
+  // MARK: Parts
+
+  /// The part of that name, made or as an earlier attempt left it, with room for `size` bytes.
+  package func openPart(_ name: [UInt8], size: Int) throws(Failure) -> Int32 {
+    let path = partial + [Path.slash] + Self.parts
+    _ = Self.parts.withCString { mkdirat(top, $0, 0o700) }
+    let folder = try Self.enter(top, Self.parts, path)
+    defer { _ = systemClose(folder) }
+    let descriptor = name.withCString { openat(folder, $0, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600) }
+    guard descriptor >= 0 else { throw Failure.local("create", path + [Path.slash] + name) }
+    guard ftruncate(descriptor, off_t(size)) == 0 else {
+      throw Failure.local("make room for", path + [Path.slash] + name)
+    }
+    return descriptor
+  }
+
+  /// Gives a part that is whole its place among the other files.
+  package func place(part name: [UInt8], at path: [[UInt8]], mode: UInt16, modified: Int) throws(Failure) {
+    guard let last = path.last else { throw Failure(kind: .remote, message: "a file without a name") }
+    let folder = try folder(path.dropLast())
+    guard Self.status(folder, last) == nil else {
+      throw Failure(kind: .remote, message: "the machine sends \(shown(path).shown) twice")
+    }
+    let parts = try Self.enter(top, Self.parts, shown([Self.parts]))
+    defer { _ = systemClose(parts) }
+    let times = [timespec(tv_sec: modified, tv_nsec: 0), timespec(tv_sec: modified, tv_nsec: 0)]
+    let isDone = name.withCString { name in
+      fchmodat(parts, name, mode_t(mode | 0o600), 0) == 0 && utimensat(parts, name, times, 0) == 0
+        && last.withCString { renameat(parts, name, folder, $0) } == 0
+    }
+    if !isDone { throw Failure.local("put in place", shown(path)) }
+  }
+
+  private func removeParts() throws(Failure) {
+    guard Self.status(top, Self.parts) != nil else { return }
+    let path = shown([Self.parts])
+    let folder = try Self.enter(top, Self.parts, path)
+    defer { _ = systemClose(folder) }
+    try Self.empty(folder, path)
+    _ = Self.parts.withCString { unlinkat(top, $0, AT_REMOVEDIR) }
+  }
+
   // MARK: Publishing
 
   /// Renames everything into `root`: files replace files, folders are merged. Afterwards the partial folder is gone.
@@ -119,6 +164,7 @@ package final class Extraction {
     try Self.makeFolders(root)
     let destination = try Self.openFolder(root)
     defer { _ = systemClose(destination) }
+    try removeParts()
     // On disk before it is in place: the machine, and with it the only other copy, is given back right afterwards. One sync(2) instead of
     // an fsync(2) for each of many small files.
     if !isLeftInCache { sync() }
@@ -178,8 +224,8 @@ package final class Extraction {
     return names
   }
 
-  private static func empty(_ folder: Int32, _ path: [UInt8]) throws(Failure) {
-    for name in try names(in: folder, path) {
+  private static func empty(_ folder: Int32, _ path: [UInt8], but kept: [UInt8]? = nil) throws(Failure) {
+    for name in try names(in: folder, path) where name != kept {
       let place = path + [Path.slash] + name
       let isFolder = status(folder, name)?.isFolder ?? false
       if isFolder {

@@ -24,12 +24,23 @@ package final class LocalFile {
 
   /// When it was opened.
   package var size: Int { before.size }
+  /// Seconds since 1970, when it was opened.
+  package var modified: Int { before.modified }
 
   /// At most `count` bytes; empty at the end.
   package func read(_ count: Int) throws(Failure) -> [UInt8] {
+    try bytes(count) { systemRead(self.descriptor, $0, count) }
+  }
+
+  /// At most `count` bytes from `offset`; empty at the end.
+  package func read(_ count: Int, at offset: Int) throws(Failure) -> [UInt8] {
+    try bytes(count) { pread(self.descriptor, $0, count, off_t(offset)) }
+  }
+
+  private func bytes(_ count: Int, _ call: (UnsafeMutableRawPointer?) -> Int) throws(Failure) -> [UInt8] {
     var got = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
-      repeat { got = systemRead(descriptor, buffer.baseAddress, count) } while got < 0 && errno == EINTR
+      repeat { got = call(buffer.baseAddress) } while got < 0 && errno == EINTR
       used = max(0, got)
     }
     guard got >= 0 else { throw Failure.local("read", path) }

@@ -86,75 +86,155 @@ package enum Script {
       printf '\n%s %s\n' "$M" $r
       """#
 
-  /// Takes the workdir for one upload; arguments: marker, control folder. Answer: the upload's number.
+  /// Files into the workdir, as one of several that do so at once; arguments: marker, control folder, workdir, the upload's number or 0 to
+  /// take the workdir for a new one. Answer to 0: the number, and words for what is there: `old` files, `zstd`.
   ///
-  /// What a dead connection left behind may still unpack, late, over files that were checked since. So whoever unpacks for
-  /// another number ends now, and whoever has not begun to never will.
-  package static let claim =
-    words + liveness + #"""
-      place "$2"; C=$p
+  /// What a dead connection left behind may still write, late, over files that were checked since. So whoever writes for another number ends
+  /// now, and whoever has not begun to never will: first a process is on record, then it looks whether it is over, then it writes; whoever
+  /// takes the workdir writes that and looks for the process in the other order, so that one of them sees the other. Only the process on
+  /// record and its own children write: stopped, it makes no more of them.
+  ///
+  /// Then it serves requests, a line each and what belongs to it; the answer to each ends with a line `done`. BLOCK counts 64 KiB. Content is
+  /// LENGTH bytes, or with PACKED 1 any number of zstd's frames, each after a line with its length, and a line `0`.
+  ///
+  /// - `look NAMES PLAIN`, so many bytes of names ended by NUL: mode, time of change and name of each regular file, a line `digests`, sha256 and name of each
+  /// - `tar LENGTH PACKED NAMES PLAIN`, content, names: unpacks, and says the sha256 of each name; PLAIN 1: no name has a newline in it
+  /// - `open KEY SIZE NAME`, so many bytes of a name: a part of that size, with what is in its place already
+  /// - `hash KEY BLOCK LENGTH NAME`, a name: the sha256 of that piece of the part, or of the file when there is none, and the size of all of it
+  /// - `put KEY BLOCK LENGTH PACKED`, content: the sha256 of that piece of the part as it is read back
+  /// - `close KEY MODE TIME NAME`, a name: puts the part in its place
+  /// - `clear`: nothing of parts is left
+  package static let upload =
+    words + liveness + digests + #"""
+      place "$2"; C=$p; place "$3"; W=$p; T=$4
+      export LC_ALL=C
       say "$M"
-      umask 077
-      mkdir -p "$C" && chmod 700 "$C" && cd "$C" || fail "cannot make the control folder $C"
-      n=1
-      until mkdir "up.$n" 2>/dev/null; do
-        [ -d "up.$n" ] || fail "cannot write to $C"
-        n=$((n + 1))
-      done
-      for u in up.*; do
-        [ "$u" = "up.$n" ] && continue
-        : >"$u/over" || fail "cannot write to $C"
-        [ -f "$u/tar" ] && read -r pid start <"$u/tar" || continue
-        while alive "$pid" "$start"; do
-          kill -s KILL "$pid" 2>/dev/null
+      umask=$(umask); umask 077
+      children() { sed -n 's/^\([0-9]*\) .*) [^XZ] '"$1"' .*/\1/p' /proc/[0-9]*/stat 2>/dev/null; }
+      stopped() { case $(sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null) in [RSD]*) return 1 ;; esac; }
+      end_writer() {
+        while alive "$1" "$2"; do
+          kill -s STOP "$1" 2>/dev/null
+          if stopped "$1"; then
+            c=$(children "$1")
+            kill -s KILL ${c:-"$1"} 2>/dev/null
+          fi
           sleep 0.02 2>/dev/null || sleep 1
         done
+      }
+      claim() {
+        mkdir -p "$C" && chmod 700 "$C" && cd "$C" || fail "cannot make the control folder $C"
+        T=1
+        until mkdir "up.$T" 2>/dev/null; do
+          [ -d "up.$T" ] || fail "cannot write to $C"
+          T=$((T + 1))
+        done
+        for u in up.*; do
+          [ "$u" = "up.$T" ] && continue
+          : >"$u/over" || fail "cannot write to $C"
+          for w in "$u"/w.*; do
+            [ -f "$w" ] && read -r pid start <"$w" || continue
+            end_writer "$pid" "$start"
+          done
+        done
+        facts=$T
+        [ -z "$(ls -A "$W" 2>/dev/null | head -n 1)" ] || facts="$facts old"
+        ! command -v zstd >/dev/null 2>&1 || facts="$facts zstd"
+        say "$facts"
+      }
+      [ "$T" != 0 ] || claim
+      U=$C/up.$T
+      printf '%s %s\n' $$ "$(born $$)" >"$U/$M.tmp" && mv -f "$U/$M.tmp" "$U/w.$M" || fail "cannot write to $C"
+      going() { [ ! -f "$U/over" ] || exit 1; }
+      no() {
+        free=$(df -kP . 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d' ' -f4)
+        case $free in
+          [0-9] | [0-9][0-9]) fail "the files cannot be written into $W: no space is left there ($free KiB)" ;;
+          *) fail "the files cannot be written into $W" ;;
+        esac
+      }
+      if dd if=/dev/null of=/dev/null bs=1 count=0 iflag=fullblock,count_bytes oflag=seek_bytes status=none 2>/dev/null; then direct=1; else direct=0; fi
+      names() { head -c "$1" >"$U/n.$M" || fail "cannot write to $C"; }
+      name() { N=$(head -c "$1"; echo .); N=./${N%.}; }
+      content() {
+        if [ "$2" = 0 ]; then head -c "$1"
+        else while read -r n && [ "$n" -gt 0 ]; do head -c "$n"; done | zstd -dcq; fi
+      }
+      put() {
+        if [ $direct = 0 ]; then content "$3" "$4" | dd of="$P/$1" bs=65536 seek="$2" conv=notrunc 2>/dev/null
+        elif [ "$4" = 0 ]; then
+          dd of="$P/$1" bs=262144 count="$3" seek=$(($2 * 65536)) iflag=fullblock,count_bytes oflag=seek_bytes conv=notrunc status=none
+        else content "$3" "$4" | dd of="$P/$1" bs=262144 seek=$(($2 * 65536)) iflag=fullblock oflag=seek_bytes conv=notrunc status=none; fi
+      }
+      hash() { dd if="$1" bs=65536 skip="$2" count=$((($3 + 65535) / 65536)) 2>/dev/null | digest || fail "cannot hash a part in $W"; }
+      found() {
+        if [ -f "$P/$1" ]; then F=$P/$1
+        elif [ -f "$N" ] && [ ! -L "$N" ]; then F=$N
+        else F=/dev/null; fi
+      }
+      regular() { xargs -0 sh -c 'for f; do if [ -f "$f" ] && [ ! -L "$f" ]; then printf "%s\0" "$f"; fi; done' fcrun; }
+      open() {
+        [ -d "$P" ] || mkdir -p "$P" 2>/dev/null || no
+        if [ ! -f "$P/$1" ] && [ -f "$N" ] && [ ! -L "$N" ]; then
+          cp --reflink=auto "$N" "$P/$1" 2>/dev/null || cp "$N" "$P/$1" || no
+          chmod 600 "$P/$1"
+        fi
+        : >>"$P/$1" || no
+        dd if=/dev/null of="$P/$1" bs=1 seek="$2" count=0 2>/dev/null || no
+      }
+      close() {
+        (umask "$umask"; mkdir -p "${N%/*}") || no
+        found "$1"
+        [ "$F" != /dev/null ] || fail "$N has vanished"
+        chmod "$2" "$F" && TZ=UTC0 touch -t "$3" "$F" || no
+        [ "$F" != "$N" ] || return 0
+        [ ! -L "$N" ] || rm -f "$N"
+        [ ! -d "$N" ] || fail "$N is a folder there"
+        mv -f "$F" "$N" || no
+      }
+      entered=
+      while read -r what a b c d; do
+        going
+        [ -n "$entered" ] || { (umask "$umask"; mkdir -p "$W") && cd "$W" && entered=1 || fail "cannot make the workdir $W"; }
+        P=.fcrun-parts
+        case $what in
+          look)
+            names "$a"
+            regular <"$U/n.$M" >"$U/r.$M"
+            if [ -s "$U/r.$M" ]; then xargs -0 stat -c '%a %Y %n' <"$U/r.$M" 2>/dev/null; fi
+            say digests
+            if [ -s "$U/r.$M" ]; then digests "$b" <"$U/r.$M"; fi ;;
+          tar)
+            content "$a" "$b" | (umask "$umask"; exec tar -xpof -) || no
+            names "$c"
+            [ "$c" = 0 ] || digests "$d" <"$U/n.$M" || fail "cannot hash the files in $W" ;;
+          open) name "$c"; open "$a" "$b" ;;
+          hash) name "$d"; found "$a"; hash "$F" "$b" "$c"; say $(($(wc -c <"$F"))) ;;
+          put) [ -d "$P" ] || mkdir -p "$P" 2>/dev/null || no; put "$a" "$b" "$c" "$d" || no; hash "$P/$a" "$b" "$c" ;;
+          close) name "$d"; close "$a" "$b" "$c" ;;
+          clear) rm -rf "$P" ;;
+          *) fail "an upload has no $what" ;;
+        esac
+        say 'done'
       done
-      say "$n"
+      rm -f "$U/n.$M" "$U/r.$M" "$U/w.$M"
       end 0
       """#
 
-  /// Arguments: marker, control folder, workdir, the upload's number. Stdin: a tar archive for the workdir.
-  ///
-  /// First its process is on record, then it looks whether it is over, then it unpacks: whoever claims the workdir writes
-  /// that and looks for the process in the other order, so that one of them sees the other. Without an answer it is asked again.
-  package static let unpack =
-    words + liveness + #"""
-      place "$2"; C=$p; place "$3"; W=$p; U=$C/up.$4
-      say "$M"
-      mkdir -p "$W" && cd "$W" || fail "cannot make the workdir $W"
-      (
-        me=$(exec sh -c 'echo $PPID')
-        printf '%s %s\n' "$me" "$(born "$me")" >"$U/tar.tmp" && mv -f "$U/tar.tmp" "$U/tar" || exit 1
-        [ ! -f "$U/over" ] || exit 1
-        export LC_ALL=C
-        exec tar -xpof -
-      ) && end 0
-      [ ! -f "$U/over" ] || exit 1
-      free=$(df -kP . 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d' ' -f4)
-      case $free in
-        [0-9] | [0-9][0-9]) fail "tar could not unpack into $W: no space is left there ($free KiB)" ;;
-        *) fail "tar could not unpack into $W" ;;
-      esac
-      """#
-
-  /// Arguments: marker, workdir. Stdin: names, each ended by NUL. Answer: a line with the sha256 of each, in their order.
-  package static let hash =
-    words + digests + #"""
-      place "$2"
-      say "$M"
-      cd "$p" || fail "cannot enter $p"
-      digests || fail "cannot hash the files in $p"
-      end 0
-      """#
-
-  /// Hashes the NUL-separated names on stdin; nothing reads the names it prints.
+  /// `digests PLAIN` hashes the NUL-separated names on stdin, `digest` what is on stdin. openssl(1) has the processor's own instructions for it
+  /// and is many times faster, but does not escape the newline in a name: PLAIN 1 promises that there is none.
   private static let digests = #"""
     digests() {
-      if command -v sha256sum >/dev/null 2>&1; then set -- sha256sum --
+      if [ "$1" = 1 ] && command -v openssl >/dev/null 2>&1; then set -- openssl dgst -sha256 -r
+      elif command -v sha256sum >/dev/null 2>&1; then set -- sha256sum --
       elif command -v shasum >/dev/null 2>&1; then set -- shasum -a 256 --
       else set -- openssl dgst -sha256 -r; fi
       LC_ALL=C xargs -0 "$@"
+    }
+    digest() {
+      if command -v openssl >/dev/null 2>&1; then openssl dgst -sha256 -r
+      elif command -v sha256sum >/dev/null 2>&1; then sha256sum
+      else shasum -a 256; fi
     }
 
     """#
@@ -263,15 +343,15 @@ package enum Script {
         [ -z "$killer" ] || kill -s TERM $killer 2>/dev/null; killer=
       }
       # Whoever is left of the process groups, and whoever still holds the log files, ends now: the logs are final afterwards.
+      # The shell itself reads a pipe byte by byte: it is given only what matters.
       members() {
-        cat /proc/[0-9]*/stat 2>/dev/null | sed 's/^\([0-9]*\) .*) /\1 /' | while read -r pid state parent group rest; do
-          case $state in Z | X) continue ;; esac
-          for g in $groups; do [ "$group" = "$g" ] && say_pid "$pid"; done
+        for g in $groups; do
+          cat /proc/[0-9]*/stat 2>/dev/null | sed -n "s/^\([0-9]*\) .*) [^XZ] [0-9]* $g .*/\1/p"
         done
       }
       say_pid() { printf '%s\n' "$1"; }
       holders() {
-        ls -l /proc/[0-9]*/fd/1 /proc/[0-9]*/fd/2 2>/dev/null | while read -r line; do
+        ls -l /proc/[0-9]*/fd/1 /proc/[0-9]*/fd/2 2>/dev/null | grep -F " -> $C/std" | while read -r line; do
           case $line in *" -> $C/stdout" | *" -> $C/stderr") line=${line#*" /proc/"}; say_pid "${line%%/*}" ;; esac
         done
       }
@@ -461,8 +541,8 @@ package enum Script {
       """#
 
   /// Arguments: marker, control folder, workdir, 1 for the output folder too, patterns… Answer: sections, each opened by a line `marker name`:
-  /// `matches N` (names, each ended by NUL), then for each domain (`w` workdir, `o` output folder) `refused D` (names), `tar D` (archives),
-  /// `files D` (names) and `hashes D` (a line for each of `files`).
+  /// `matches N` (names, each ended by NUL), then for each domain (`w` workdir, `o` output folder) `refused D` (names), `large D` (names of files
+  /// that ``fetch`` is for) and `facts D` (a line for each of them), `tar D` (archives), `files D` (names) and `hashes D` (a line for each of `files`).
   package static let pack =
     words + digests + #"""
       place "$2"; C=$p; place "$3"; W=$p; O=$4
@@ -497,22 +577,33 @@ package enum Script {
             for g; do ! there "./$g" || found "$g"; done ;;
         esac
       }
+      # One look at each file: its size is asked for once, so that it is either large or not.
+      T=$T; export T; export note='o=$0; for f; do printf "%s\0" "$f"; done >>"$o"'
+      sort_out() {
+        for f in large files others odd; do : >"$T/$f"; done
+        [ ! -s "$T/roots" ] || <"$T/roots" xargs -0 sh -c 'find "$@" \( -type f -size "+$large" -exec sh -c "$note" "$T/large" {} + \
+          -o -type f -exec sh -c "$note" "$T/files" {} + -o \( -type d -o -type l \) -exec sh -c "$note" "$T/others" {} + \
+          -o -exec sh -c "$note" "$T/odd" {} + \)' fcrun
+      }
+      # 8 MiB, in blocks of 512; without stat(1) nothing can be told of a large file, and it goes as any other.
+      large=16384; stat -c %s / >/dev/null 2>&1 || large=99999999999999
+      export large
       pack() {
         : >>"$T/roots"; : >>"$T/links"
-        : >"$T/all"; : >"$T/files"; : >"$T/odd"
-        if [ -s "$T/roots" ]; then
-          <"$T/roots" xargs -0 sh -c 'find "$@" \( -type f -o -type d -o -type l \) -print0' fcrun >"$T/all"
-          <"$T/roots" xargs -0 sh -c 'find "$@" -type f -print0' fcrun >"$T/files"
-          <"$T/roots" xargs -0 sh -c 'find "$@" ! -type f ! -type d ! -type l -print0' fcrun >"$T/odd"
-        fi
+        sort_out
+        cat "$T/others" "$T/files" >"$T/all"
         cat "$T/links" >>"$T/files"
         section refused $1; cat "$T/odd"
+        section large $1; cat "$T/large"
+        section facts $1
+        if [ -s "$T/large" ]; then LC_ALL=C xargs -0 stat -c '%s %a %Y %y %z' <"$T/large" || fail "the outputs could not be looked at"; fi
         section tar $1
         if [ -s "$T/all" ]; then archive "$T/all" || fail "tar could not read the outputs"; fi
         if [ -s "$T/links" ]; then archive "$T/links" -h || fail "tar could not read the outputs"; fi
         section files $1; cat "$T/files"
         section hashes $1
-        if [ -s "$T/files" ]; then digests <"$T/files" || fail "the outputs could not be hashed"; fi
+        plain=1; [ "$(tr -cd '\n' <"$T/files" | wc -c)" -eq 0 ] || plain=0
+        if [ -s "$T/files" ]; then digests $plain <"$T/files" || fail "the outputs could not be hashed"; fi
       }
       # GNU tar says 1 when a file changed meanwhile; the hashes will tell.
       archive() {
@@ -529,6 +620,37 @@ package enum Script {
         printf './.\0' >"$T/roots"
         pack o
       fi
+      end 0
+      """#
+
+  /// Pieces of large outputs; arguments: marker, control folder, workdir. Serves requests, a line each and then NAME bytes of a name:
+  ///
+  /// - `get DOMAIN BLOCK LENGTH NAME`: LENGTH bytes from that block of 64 KiB on, and the line `hash` answers
+  /// - `hash DOMAIN BLOCK LENGTH NAME`: the sha256 of these bytes, read once more
+  /// - `facts DOMAIN - - NAME`: the line that ``pack`` told of it
+  package static let fetch =
+    words + digests + #"""
+      place "$2"; C=$p; place "$3"; W=$p
+      export LC_ALL=C
+      say "$M"
+      if dd if=/dev/null of=/dev/null bs=1 count=0 iflag=fullblock,count_bytes status=none 2>/dev/null; then direct=1; else direct=0; fi
+      piece() {
+        if [ $direct = 1 ]; then dd if="$N" bs=65536 skip="$1" count="$2" iflag=fullblock,count_bytes status=none
+        else dd if="$N" bs=65536 skip="$1" count=$((($2 + 65535) / 65536)) 2>/dev/null | head -c "$2"; fi
+      }
+      while read -r what d block length name; do
+        N=$(head -c "$name"; echo .); N=${N%.}
+        case $d in o) cd "$C/outputs" ;; *) cd "$W" ;; esac || fail "the outputs have gone"
+        case $what in
+          get)
+            piece "$block" "$length" || fail "$N could not be read"
+            [ $(($(wc -c <"$N"))) -ge $((block * 65536 + length)) ] || fail "$N has become shorter while it was fetched"
+            piece "$block" "$length" | digest || fail "$N could not be hashed" ;;
+          hash) piece "$block" "$length" | digest || fail "$N could not be hashed" ;;
+          facts) stat -c '%s %a %Y %y %z' "$N" || fail "$N has gone while it was fetched" ;;
+          *) fail "a fetch has no $what" ;;
+        esac
+      done
       end 0
       """#
 }

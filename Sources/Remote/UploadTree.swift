@@ -21,6 +21,8 @@ package struct UploadTree: Sendable, Equatable {
   package var fileCount = 0
   package var totalBytes = 0
 
+  package init() {}
+
   /// Walks the sources; reads ignore files, no content.
   /// - Throws: ``Failure`` `local` naming what cannot be sent: missing, unreadable, a link that leads outside, a socket, a FIFO, a device;
   ///   `badRequest` for a destination outside the workdir.

@@ -36,8 +36,9 @@ package final class Channel {
   }
 
   /// Asks the server to run `command` by the user's login shell.
-  package static func exec(_ command: String, on session: Session) async throws -> Channel {
-    let channel = Channel(session: session, raw: try await session.takeChannel())
+  /// - Parameter isExtra: no time is spent on a server that allows no more sessions just now.
+  package static func exec(_ command: String, on session: Session, isExtra: Bool = false) async throws -> Channel {
+    let channel = Channel(session: session, raw: try await session.takeChannel(isExtra: isExtra))
     do {
       let raw = channel.raw
       try await session.call("libssh2_channel_process_startup", on: raw) {

@@ -203,7 +203,9 @@ package final class Session {
   // MARK: Channels
 
   /// A fresh session channel; the one kept in hand when there is one.
-  func takeChannel() async throws -> OpaquePointer {
+  /// - Parameter isExtra: throws at once when the server has said no before, or does so now.
+  func takeChannel(isExtra: Bool) async throws -> OpaquePointer {
+    if isExtra, !isGenerous { throw Self.refusal }
     if spare == nil, opening { await withUnsafeContinuation { openers.append($0) } }
     if let spare {
       self.spare = nil
@@ -211,8 +213,12 @@ package final class Session {
       Task { await keepSpare() }
       return spare.raw
     }
-    return try await openPatiently()
+    return isExtra ? try await openChannel() : try await openPatiently()
   }
+
+  private static let refusal = SSHError(
+    .failed, code: LIBSSH2_ERROR_CHANNEL_FAILURE, call: "libssh2_channel_open_ex",
+    text: "the server allows no more sessions")
 
   /// A server with a small MaxSessions says no until an earlier channel is closed on its side, too.
   private func openPatiently() async throws -> OpaquePointer {

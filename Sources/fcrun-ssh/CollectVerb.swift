@@ -44,6 +44,7 @@ final class CollectVerb {
     let intake = Intake(
       extraction, map: try OutputMap(verb.outputs), outputFolder: outputFolder ?? [], progress: progress)
     try await read(remote, into: intake)
+    try await PieceFetch(verb, session, extraction, progress).perform(intake.large, into: intake)
     try extraction.publish(into: verb.root, isLeftInCache: verb.isLeftInCache == true)
     progress.flush()
     let missing = verb.outputs.indices.filter { !intake.found.contains($0) }.map { verb.outputs[$0].source }
@@ -62,6 +63,12 @@ final class CollectVerb {
         while let name = try await remote.nextName() { try intake.match(name, index) }
       case "refused":
         while let name = try await remote.nextName() { intake.refuse(name, "neither file, folder nor link") }
+      case "large":
+        while let name = try await remote.nextName() { try intake.listLarge(name) }
+      case "facts":
+        var facts: [[UInt8]] = []
+        while let line = try await remote.nextSectionLine() { facts.append(line) }
+        try intake.describeLarge(facts, domain)
       case "tar": try await readArchives(remote, intake, domain)
       case "files":
         intake.listed = []

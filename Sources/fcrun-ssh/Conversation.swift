@@ -22,9 +22,13 @@ final class Conversation {
     (self.channel, self.marker) = (channel, marker)
   }
 
-  static func start(_ script: String, _ arguments: [String], on session: Session) async throws -> Conversation {
+  /// - Parameter isExtra: it goes without, too: is refused at once where the server allows no more sessions.
+  static func start(
+    _ script: String, _ arguments: [String], on session: Session, isExtra: Bool = false
+  ) async throws -> Conversation {
     let marker = newMarker()
-    let channel = try await Channel.exec(Shell.command(script, [marker] + arguments), on: session)
+    let channel = try await Channel.exec(
+      Shell.command(script, [marker] + arguments), on: session, isExtra: isExtra)
     return Conversation(channel, marker: marker)
   }
 

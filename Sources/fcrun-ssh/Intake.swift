@@ -21,6 +21,9 @@ final class Intake {
   private(set) var refused: [String] = []
   /// Names of the section `files`, in the order of their hashes.
   var listed: [[[UInt8]]] = []
+  /// What is fetched in pieces, afterwards.
+  private(set) var large: [LargeOutput] = []
+  private var largeNames: [[UInt8]] = []
 
   private var members = 0
   /// Matches, refused files and files with a hash.
@@ -69,6 +72,41 @@ final class Intake {
     listed.append(path)
   }
 
+  // MARK: Large files
+
+  func listLarge(_ name: [UInt8]) throws(Failure) {
+    try countName()
+    largeNames.append(name)
+  }
+
+  /// A line for each name, in their order.
+  func describeLarge(_ facts: [[UInt8]], _ domain: String) throws(Failure) {
+    guard facts.count == largeNames.count else {
+      throw Failure(kind: .remote, message: "the machine describes \(facts.count) of \(largeNames.count) large outputs")
+    }
+    for (name, facts) in zip(largeNames, facts) {
+      guard let path = Place.components(name), let output = LargeOutput(name, facts, domain) else {
+        throw Failure(kind: .remote, message: "the machine lists a file outside: \(name.shown)")
+      }
+      let places = try places(of: path, isFolder: false, domain)
+      let key = Self.key(path, domain)
+      guard received[key] == nil, !places.isEmpty else { continue }
+      received[key] = ([], places[0])
+      large.append(output.at(places))
+    }
+    largeNames = []
+  }
+
+  /// It has all come.
+  func finish(_ output: LargeOutput) throws(Failure) {
+    let places = output.places
+    try extraction.place(part: output.part, at: places[0], mode: output.mode, modified: output.modified)
+    for place in places.dropFirst() { try extraction.copy(places[0], to: place, mode: output.mode) }
+    files += 1
+    bytes += output.size
+    progress.add(files: 1)
+  }
+
   // MARK: Members
 
   func take(_ event: TarReader.Event, _ domain: String) throws(Failure) {
@@ -88,7 +126,7 @@ final class Intake {
     let key = Self.key(member.path, domain)
     // Outputs that overlap name the same file twice.
     if received[key] != nil { return }
-    let places = places(of: member, domain)
+    let places = try places(of: member.path, isFolder: member.kind == .folder, domain)
     switch member.kind {
     case .folder: for place in places { try extraction.makeFolder(place, mode: member.mode) }
     case .link(let target): try link(member, target, places)
@@ -97,9 +135,12 @@ final class Intake {
     }
   }
 
-  private func places(of member: TarReader.Member, _ domain: String) -> [[[UInt8]]] {
-    guard domain == "o" else { return map.places(of: member.path, isFolder: member.kind == .folder) }
-    return member.path.isEmpty ? [] : [outputFolder + member.path]
+  private func places(of path: [[UInt8]], isFolder: Bool, _ domain: String) throws(Failure) -> [[[UInt8]]] {
+    let places = domain == "o" ? path.isEmpty ? [] : [outputFolder + path] : map.places(of: path, isFolder: isFolder)
+    guard !places.contains(where: { $0.first == Extraction.parts }) else {
+      throw Failure(kind: .remote, message: "an output may not be named \(Extraction.parts.shown)")
+    }
+    return places
   }
 
   private static func key(_ path: [[UInt8]], _ domain: String) -> String {

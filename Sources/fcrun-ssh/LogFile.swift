@@ -10,7 +10,7 @@ import SSH
 /// The local file of one stream: locked for life, its size is the place to go on from.
 @SSHLoop
 final class LogFile {
-  private static let pause: Duration = .milliseconds(5)
+  private static let pause: Duration = .milliseconds(2)
 
   private let path: String
   private let stream: LogGrowth.Stream
@@ -81,7 +81,7 @@ final class LogFile {
     tellSoon()
   }
 
-  /// At once, but not more often than every 5 ms: a flood of small writes must not become a flood of events.
+  /// At once, but not more often than every 2 ms: a flood of small writes must not become a flood of events.
   private func tellSoon() {
     guard !isTelling else { return }
     if ContinuousClock.now - told >= Self.pause { return tellNow() }

@@ -1,177 +1,126 @@
 import Remote
 import SSH
 
-/// A tree into the workdir: one tar stream, then the hash of every file as the machine reads it.
+/// A tree into the workdir: what differs there is sent over several channels at once, and the machine's hash of every byte compared.
+///
+/// Small files go in archives, large ones in pieces that any channel may carry. What is there already, of an earlier upload or of one that was
+/// cut, is hashed on both sides and left alone where it is the same.
 @SSHLoop
 final class UploadVerb {
+  /// A larger file goes in pieces.
+  nonisolated static let large = 8 << 20
+  /// One channel is held to sshd's window of 2 MiB for each round trip. sshd allows ten sessions, of which others need some.
+  static let mostLanes = 4
+
   private let verb: Upload
   private let session: Session
   private let progress: ProgressMeter
-  /// What was read here, by path on the machine. A later source overwrites an earlier one, there as here.
-  private var digests: [[UInt8]: [UInt8]] = [:]
+  private let meter = LinkMeter()
+  private var queue = UploadQueue(UploadTree())
+  private var lanes: [UploadLane] = []
 
   init(_ verb: Upload, on session: Session, tell: @escaping @SSHLoop (WorkerEvent.Kind) -> Void) {
     (self.verb, self.session, progress) = (verb, session, ProgressMeter(tell))
   }
 
   func perform() async throws -> Transferred {
-    let tree = try UploadTree.scan(verb.sources)
+    defer { for lane in lanes { lane.close() } }
+    let (tree, ground) = try await survey()
+    queue = UploadQueue(tree)
+    meter.canPack = ground.hasZstd && Zstd.isHere
     progress.begin(totalBytes: tree.totalBytes, totalFiles: tree.fileCount)
-    let turn = try await claim()
-    try await send(tree.entries, turn)
-    let wrong = try await mismatches()
-    if !wrong.isEmpty {
-      let again = tree.entries.filter { wrong.contains($0.path) }
-      try await send(again, turn)
-      if let still = try await mismatches().first {
-        throw Failure(
-          kind: .integrity, message: "\(still.shown) arrived with another sha256 than it was sent with, twice")
-      }
-    }
+    if ground.isOld { try await keepWhatIsTheSame() }
+    try await work()
+    try await sendAgainWhatIsWrong()
+    queue.finish()
+    try await work(widening: false)
     progress.flush()
     return Transferred(files: tree.fileCount, bytes: tree.totalBytes)
   }
 
-  // MARK: Sending
-
-  /// The number of this upload on the machine: from now on no earlier one writes there any more.
-  private func claim() async throws -> String {
-    let answer = try await Conversation.ask(Script.claim, [verb.control], on: session)
-    guard let number = answer.first, Int(number) != nil else {
-      throw Failure(kind: .remote, message: "the machine's answer is not understood: \(answer)")
-    }
-    return number
+  /// Many files take a while to look at, and so does the way to the machine and back.
+  private func survey() async throws -> (UploadTree, UploadLane.Ground) {
+    let sources = verb.sources
+    let scan = Task.detached { try UploadTree.scan(sources) }
+    let lane = try await openLane(turn: "0")
+    return (try await scan.value, try await lane.ground())
   }
 
-  private func send(_ entries: [UploadTree.Entry], _ turn: String) async throws {
-    let remote = try await Conversation.start(Script.unpack, [verb.control, verb.workdir, turn], on: session)
-    defer { remote.close() }
-    // Read from the beginning: tar may give up at any moment, with the reason on stderr.
-    let answer = Task { try await remote.lines() }
-    do {
-      try await write(entries, to: remote.channel)
-    } catch let error as SSHError where error.kind == .channelClosed {
-      // The answer says why.
-    } catch {
-      answer.cancel()
-      throw error
+  private func openLane(turn: String, isExtra: Bool = false) async throws -> UploadLane {
+    let remote = try await Conversation.start(
+      Script.upload, [verb.control, verb.workdir, turn], on: session, isExtra: isExtra)
+    let lane = UploadLane(remote)
+    lanes.append(lane)
+    return lane
+  }
+
+  private func keepWhatIsTheSame() async throws {
+    queue.lookFirst()
+    try await work()
+    queue.lookCloser()
+    try await work()
+    queue.openParts()
+    try await work()
+    queue.sendTheRest()
+    progress.add(bytes: queue.keptBytes, files: queue.keptFiles)
+  }
+
+  private func sendAgainWhatIsWrong() async throws {
+    guard !queue.wrong.isEmpty else { return }
+    queue.sendAgain()
+    try await work()
+    guard let still = queue.wrong.first else { return }
+    throw Failure(kind: .integrity, message: "\(still.shown) arrived with another sha256 than it was sent with, twice")
+  }
+
+  // MARK: Lanes
+
+  /// Until nothing is left to do, by all lanes there are, and by more of them while there is much; or by the first in order.
+  private func work(widening: Bool = true) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for lane in widening ? lanes : Array(lanes.prefix(1)) { group.addTask { try await self.serve(lane) } }
+      if widening { group.addTask { try await self.widen() } }
+      try await group.waitForAll()
     }
-    _ = try await withTaskCancellationHandler {
-      try await answer.value
+  }
+
+  private func widen() async throws {
+    guard lanes.count < Self.mostLanes, queue.isWorthAnotherLane, let turn = try await lanes.first?.ground().turn,
+      let lane = try? await openLane(turn: turn, isExtra: true)
+    else { return }
+    async let more: Void = widen()
+    try await serve(lane)
+    try await more
+  }
+
+  private func serve(_ lane: UploadLane) async throws {
+    let (sent, note) = AsyncStream.makeStream(of: UploadRequest.Sent.self)
+    let hearing = Task { for await request in sent { try await self.hear(lane, request) } }
+    defer { hearing.cancel() }
+    while !lane.isOver, let request = queue.next(quantum: meter.quantum) {
+      note.yield(try await send(request, lane))
+    }
+    note.finish()
+    try await withTaskCancellationHandler {
+      try await hearing.value
     } onCancel: {
-      answer.cancel()
+      hearing.cancel()
     }
   }
 
-  private func write(_ entries: [UploadTree.Entry], to channel: Channel) async throws {
-    var waiting: [UInt8] = []
-    func put(_ bytes: [UInt8]) async throws {
-      waiting += bytes
-      guard waiting.count >= Channel.writeSize else { return }
-      try await channel.write(waiting)
-      waiting.removeAll(keepingCapacity: true)
-    }
-    for entry in entries {
-      switch entry.kind {
-      case .folder, .link:
-        try await put(
-          TarWriter.header(path: entry.path, kind: entry.kind, mode: entry.mode, modified: entry.modified))
-      case .file: try await send(entry, put)
-      }
-    }
-    try await put(TarWriter.end)
-    try await channel.write(waiting)
-    try await channel.sendEOF()
+  private func send(_ request: UploadRequest, _ lane: UploadLane) async throws -> UploadRequest.Sent {
+    let feed = queue.feed(for: request)
+    if feed != nil { meter.begin() }
+    let own = queue.own(request)
+    let isPacked = if let feed { try await meter.isWorthPacking(feed) } else { false }
+    let bytes = try await lane.write(queue.written(request, feed, isPacked: isPacked)) { self.progress.add(bytes: $0) }
+    return UploadRequest.Sent(request: request, feed: feed, bytes: bytes, own: own)
   }
 
-  private func send(_ entry: UploadTree.Entry, _ put: ([UInt8]) async throws -> Void) async throws {
-    let file = try LocalFile(reading: entry.local)
-    defer { file.close() }
-    try await put(
-      TarWriter.header(
-        path: entry.path, kind: .file(size: file.size), mode: entry.mode, modified: entry.modified))
-    var digest = FileDigest()
-    var left = file.size
-    while left > 0 {
-      let bytes = try file.read(min(left, Channel.writeSize))
-      guard !bytes.isEmpty else { break }
-      digest.update(bytes)
-      left -= bytes.count
-      progress.add(bytes: bytes.count)
-      try await put(bytes)
-    }
-    try file.checkUnchanged()
-    guard left == 0 else { throw Failure(kind: .local, message: "\(entry.local.shown) shrank while it was being read") }
-    try await put(TarWriter.padding(after: file.size))
-    digests[entry.path] = digest.hexadecimal()
-    progress.add(files: 1)
-  }
-
-  // MARK: Checking
-
-  /// The paths whose content on the machine is not what was read here.
-  private func mismatches() async throws -> Set<[UInt8]> {
-    guard !digests.isEmpty else { return [] }
-    let names = digests.keys.sorted { $0.lexicographicallyPrecedes($1) }
-    let remote = try await Conversation.start(Script.hash, [verb.workdir], on: session)
-    defer { remote.close() }
-    let list: [UInt8] = names.reduce(into: []) { $0 += Array("./".utf8) + $1 + [0] }
-    let answer = Task {
-      var hashes: [[UInt8]] = []
-      while let line = try await remote.answerLine() { hashes.append(HashLine.digest(line)) }
-      return hashes
-    }
-    do {
-      try await remote.channel.write(list)
-      try await remote.channel.sendEOF()
-    } catch let error as SSHError where error.kind == .channelClosed {
-      // The answer says why.
-    }
-    let hashes = try await withTaskCancellationHandler {
-      try await answer.value
-    } onCancel: {
-      answer.cancel()
-    }
-    guard hashes.count == names.count else {
-      throw remote.failed("the machine hashed \(hashes.count) of \(names.count) files")
-    }
-    return Set(zip(names, hashes).filter { digests[$0.0] != $0.1 }.map(\.0))
-  }
-}
-
-/// A line of sha256sum(1). A backslash in front says that the name is escaped, which is of no interest: names are never read.
-enum HashLine {
-  static func digest(_ line: [UInt8]) -> [UInt8] {
-    Array((line.first == UInt8(ascii: "\\") ? line.dropFirst() : line[...]).prefix(64))
-  }
-}
-
-/// Tells how far a transfer is, at most ten times a second.
-@SSHLoop
-final class ProgressMeter {
-  private let tell: @SSHLoop (WorkerEvent.Kind) -> Void
-  private var progress = Progress(bytes: 0, totalBytes: nil, files: 0, totalFiles: nil)
-  private var told = ContinuousClock.now
-  private var isToldOf = true
-
-  init(_ tell: @escaping @SSHLoop (WorkerEvent.Kind) -> Void) { self.tell = tell }
-
-  func begin(totalBytes: Int?, totalFiles: Int?) {
-    progress = Progress(bytes: 0, totalBytes: totalBytes, files: 0, totalFiles: totalFiles)
-    isToldOf = false
-    flush()
-  }
-
-  func add(bytes: Int = 0, files: Int = 0) {
-    progress.bytes += bytes
-    progress.files += files
-    isToldOf = false
-    if ContinuousClock.now - told >= .milliseconds(100) { flush() }
-  }
-
-  func flush() {
-    guard !isToldOf else { return }
-    (isToldOf, told) = (true, .now)
-    tell(.progress(progress))
+  /// The answers come in the order of the requests.
+  private func hear(_ lane: UploadLane, _ sent: UploadRequest.Sent) async throws {
+    let answer = try await lane.answer()
+    meter.arrived(sent.bytes)
+    progress.add(files: try queue.take(answer, to: sent, own: try await sent.own?.value ?? []))
   }
 }

@@ -139,7 +139,7 @@ extension SweepDrive {
       let free = min(sweep.maxParallel - running.count, queue.count)
       if let allowance = SweepBudget(cap: cap, tasks: tasks(of: sweep)).allowance(for: record, free: free) {
         queue.removeFirst()
-        try? store.allow(allowance, for: record)
+        guard allow(allowance, for: record) else { continue }
         return record
       }
       // What runs may cost less than it was allowed.
@@ -149,6 +149,17 @@ extension SweepDrive {
       return nil
     }
     return nil
+  }
+
+  /// A task whose part of the money cannot be stored would run without a limit: it waits for another process.
+  private func allow(_ cost: Decimal, for task: JobRecord) -> Bool {
+    do {
+      try store.allow(cost, for: task)
+      return true
+    } catch {
+      Report.warn("\(task.name) was not begun: \(error); go on with: fcrun resume \(task.sweep ?? task.id)")
+      return false
+    }
   }
 
   private func tasks(of sweep: SweepRecord) -> [JobRecord] { (try? store.tasks(of: sweep.id)) ?? [] }

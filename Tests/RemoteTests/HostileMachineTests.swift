@@ -41,13 +41,14 @@ struct HostileMachineTests {
   }
 
   @Test(.faults(71)) func failsTheUploadWhenAHashIsWrongTwice() throws {
-    let sshd = try PrivateSSHD(tools: ["sha256sum": "#!/bin/sh\nshift; for f; do printf '%064d  x\\n' 0; done\n"])
+    let sshd = try PrivateSSHD(tools: ["openssl": "#!/bin/sh\nshift 3; for f; do printf '%064d *x\\n' 0; done\n"])
     #expect(try upload(to: sshd).failure?.kind == .integrity)
   }
 
   @Test(.faults(71)) func sendsAFileAgainWhenItsHashIsWrongOnce() throws {
-    let lie = "#!/bin/sh\nif mkdir $HOME/lied; then printf '%064d  x\\n' 0; else exec /usr/bin/sha256sum \"$@\"; fi\n"
-    let sshd = try PrivateSSHD(tools: ["sha256sum": lie])
+    let lie =
+      "#!/bin/sh\nif mkdir $HOME/lied; then printf '%064d *x\\n' 0; else shift 3; exec /usr/bin/sha256sum \"$@\"; fi\n"
+    let sshd = try PrivateSSHD(tools: ["openssl": lie])
     #expect(try upload(to: sshd).transferred?.files == 1)
     #expect(text(of: "\(sshd.home)/work/code/a") == "content")
   }

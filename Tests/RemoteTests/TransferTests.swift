@@ -144,31 +144,101 @@ struct TransferTests {
     try Spawned.run(["/usr/bin/tar", "-cf", "-", "-C", local.path, file]).output
   }
 
+  /// A request that unpacks an archive of one file.
+  private func unpacking(_ archive: [UInt8], _ file: String) -> [UInt8] {
+    let name = Array("./\(file)".utf8) + [0]
+    return Array("tar \(archive.count) 0 \(name.count) 1\n".utf8) + archive + name
+  }
+
+  private static let upload = ["~/c/job", "~/work"]
+
   @Test func endWhatAConnectionThatDiedStillUnpacks() throws {
     let content = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
     try local.file("payload", content)
-    let claimed = try Spawned.run(script(Script.claim, ["~/c/job"]), environment: machine)
-    #expect(String(decoding: claimed.output, as: UTF8.self) == "marker\n1\nmarker 0\n")
-    let orphan = try Spawned.start(script(Script.unpack, ["~/c/job", "~/work", "1"]), environment: machine)
-    let half = try archive(of: "payload").prefix(60_000)
+    let orphan = try Spawned.start(script(Script.upload, Self.upload + ["0"]), environment: machine)
+    let half = unpacking(try archive(of: "payload"), "payload").prefix(60_000)
     #expect(half.withUnsafeBytes { write(orphan.input, $0.baseAddress, $0.count) } == 60_000)
     while bytes(of: "\(work)/payload") == nil { usleep(5_000) }
     #expect(try upload("payload", to: "payload").transferred != nil)
-    #expect(orphan.wait() == 1)
+    #expect(orphan.wait() == -SIGKILL)
     for end in [orphan.input, orphan.output] { close(end) }
     #expect(bytes(of: "\(work)/payload") == content)
   }
 
+  @Test func endWhatAConnectionThatDiedStillPutsIntoAPart() throws {
+    let content = (0..<9_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 9) }
+    try local.file("payload", content)
+    let key = "\(sshd.home)/work/.fcrun-parts/k"
+    let orphan = try Spawned.start(script(Script.upload, Self.upload + ["0"]), environment: machine)
+    let half = Array("put k 0 9000000 0\n".utf8) + [UInt8](repeating: 1, count: 600_000)
+    #expect(half.withUnsafeBytes { write(orphan.input, $0.baseAddress, $0.count) } == half.count)
+    while (bytes(of: key) ?? []).isEmpty { usleep(5_000) }
+    #expect(try upload("payload", to: "payload").transferred != nil)
+    #expect(orphan.wait() == -SIGKILL)
+    for end in [orphan.input, orphan.output] { close(end) }
+    #expect(bytes(of: "\(work)/payload") == content)
+    #expect(!FileManager.default.fileExists(atPath: "\(work)/.fcrun-parts"))
+  }
+
   @Test func keepALateStarterOfADeadConnectionFromWriting() throws {
     try local.file("payload", Array("all of it".utf8))
-    _ = try Spawned.run(script(Script.claim, ["~/c/job"]), environment: machine)
+    let first = try Spawned.run(script(Script.upload, Self.upload + ["0"]), environment: machine)
+    #expect(String(decoding: first.output, as: UTF8.self).hasPrefix("marker\n1"))
     #expect(try upload("payload", to: "payload").transferred != nil)
-    let half = Array(try archive(of: "payload").prefix(515))
-    let late = try Spawned.run(
-      script(Script.unpack, ["~/c/job", "~/work", "1"]), input: half, environment: machine)
+    let half = Array(unpacking(try archive(of: "payload"), "payload").prefix(540))
+    let late = try Spawned.run(script(Script.upload, Self.upload + ["1"]), input: half, environment: machine)
     #expect(late.status == 1)
     #expect(!String(decoding: late.output, as: UTF8.self).contains("marker 0"))
     #expect(text(of: "\(work)/payload") == "all of it")
+  }
+
+  // MARK: Again
+
+  @Test func sendOnlyWhatDiffersFromWhatIsThere() throws {
+    for name in ["a", "b", "sub/c"] { try local.file("src/\(name)", Array("first \(name)".utf8)) }
+    var large = (0..<20_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 9) }
+    try local.file("src/large", large)
+    _ = try upload("src", to: "code")
+    let untouched = try inode("code/a")
+    large[5_000_000] ^= 1
+    try local.file("src/large", large)
+    try local.file("src/sub/c", Array("other sub/c".utf8))
+    let sum = try upload("src", to: "code").transferred
+    #expect(sum == Transferred(files: 4, bytes: 20_000_000 + 7 + 7 + 11))
+    #expect(try isSame("\(local.path)/src", "\(work)/code"))
+    #expect(try inode("code/a") == untouched)
+    #expect(!FileManager.default.fileExists(atPath: "\(work)/.fcrun-parts"))
+  }
+
+  @Test func giveAFileItsModeAndTimeAlsoWhereItsContentIsThere() throws {
+    try local.file("src/a", [1], mode: 0o644)
+    try local.file("src/large", Array(repeating: 1, count: 9_000_000), mode: 0o644)
+    _ = try upload("src", to: "code")
+    for name in ["a", "large"] {
+      try FileManager.default.setAttributes(
+        [.posixPermissions: 0o755, .modificationDate: Date(timeIntervalSince1970: 1e9)],
+        ofItemAtPath: "\(local.path)/src/\(name)")
+    }
+    _ = try upload("src", to: "code")
+    for name in ["a", "large"] {
+      let now = try FileManager.default.attributesOfItem(atPath: "\(work)/code/\(name)")
+      #expect(now[.posixPermissions] as? Int == 0o755)
+      #expect(now[.modificationDate] as? Date == Date(timeIntervalSince1970: 1e9))
+    }
+  }
+
+  @Test func replaceALongerFileByAShorterOneAndALinkByAFile() throws {
+    try onMachine("head -c 30000000 /dev/zero > long; echo kept > kept; ln -s kept link; mkfifo pipe")
+    for name in ["long", "link"] { try local.file("src/\(name)", Array(repeating: 0, count: 16 << 20)) }
+    try local.file("src/pipe", [7])
+    _ = try upload("src", to: ".")
+    for name in ["long", "link"] { #expect(bytes(of: "\(work)/\(name)")?.count == 16 << 20) }
+    #expect(text(of: "\(work)/kept") == "kept\n")
+    #expect(bytes(of: "\(work)/pipe") == [7])
+  }
+
+  private func inode(_ path: String) throws -> Int? {
+    try FileManager.default.attributesOfItem(atPath: "\(work)/\(path)")[.systemFileNumber] as? Int
   }
 
   @Test func bringOutputsToTheirPlaces() throws {

@@ -151,18 +151,16 @@ struct CancelCommand: AsyncParsableCommand {
   }
 
   private func cancel(_ record: JobRecord, _ installation: Installation) async throws -> JobRecord {
-    installation.isDriven(record.id)
-      ? try await Watch(installation: installation, printer: nil).untilOver(record.id)
-      : try await cancelHere(record, installation)
-  }
-
-  /// Nobody drives it: this process does, on the same path as every other.
-  private func cancelHere(_ record: JobRecord, _ installation: Installation) async throws -> JobRecord {
+    if installation.isDriven(record.id) { return try await untilOver(record, installation) }
     let signals = SignalInbox()
     signals.open(leavingBehind: record)
     let cloud = try await Cloud.of(record, home: installation.home)
-    return try await Drive(installation: installation, form: .quiet, cancels: true)
-      .run(record.id, on: cloud, signals: signals).record
+    let drive = Drive(installation: installation, form: .quiet, cancels: true)
+    return try await drive.run(record.id, on: cloud, signals: signals).record
+  }
+
+  private func untilOver(_ record: JobRecord, _ installation: Installation) async throws -> JobRecord {
+    try await Watch(installation: installation, printer: nil).untilOver(record.id)
   }
 
   /// First what nothing is rented for, so that no machine is asked for meanwhile; then all others at once.
@@ -176,15 +174,37 @@ struct CancelCommand: AsyncParsableCommand {
     for task in open { try store.requestCancel(task.id, at: now) }
     _ = try store.end(waiting: open, by: .cancelRequested, word: "cancel requested", at: now)
     let rest = try store.tasks(of: sweep.id).filter { !$0.isOver }
-    let ended = try await withThrowingTaskGroup(of: JobRecord.self) { group in
-      for task in rest { group.addTask { try await cancel(task, installation) } }
-      return try await group.reduce(into: []) { $0.append($1) }
-    }
+    let ended = try await cancel(rest, of: sweep, installation)
     if let left = ended.first(where: { !$0.isOver }) { return try show(left) }
     if output.json {
       return try Output.json(.object(of: [("sweep", .string(sweep.id)), ("state", .string("finished"))]))
     }
     try Output.print("\(sweep.id): \(open.count) tasks cancelled, all given back and proved gone\n")
+  }
+
+  /// Nobody drives them: this process does, on the same path as every other, at one pace.
+  private func cancel(_ tasks: [JobRecord], of sweep: SweepRecord, _ installation: Installation) async throws
+    -> [JobRecord]
+  {
+    guard let first = tasks.first else { return [] }
+    let signals = SignalInbox()
+    signals.part(with: .sweep(sweep))
+    signals.open()
+    let cloud = try await Cloud.of(first, home: installation.home)
+    var drive = Drive(installation: installation, form: .quiet, cancels: true)
+    drive.company = Drive.Company(
+      api: try Drive.api(of: cloud.account), passphrases: try Passphrases(for: first.arrangement.key)
+    ) { Console(.quiet, folder: installation.folder(of: $0.id)) }
+    return try await withThrowingTaskGroup(of: JobRecord.self) { [drive] group in
+      for task in tasks {
+        let branch = signals.branch()
+        group.addTask {
+          if installation.isDriven(task.id) { return try await untilOver(task, installation) }
+          return try await drive.run(task.id, on: cloud, signals: branch).record
+        }
+      }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
   }
 
   private func show(_ record: JobRecord) throws {

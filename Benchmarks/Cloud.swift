@@ -1,0 +1,256 @@
+import Foundation
+import TestSupport
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Whole jobs and whole commands against `fcrun sim`, whose machines take a third of a second to boot.
+struct CloudJobs {
+  let folder: String
+  let sizes: Sizes
+
+  private static let boot = 0.3
+  private var state: String { folder + "/state" }
+
+  // MARK: The cloud
+
+  /// `fcrun sim` while `body` runs.
+  private func withCloud<Result>(_ body: ([String: String]) throws -> Result) throws -> Result {
+    let words = [
+      "sim", "--state", folder + "/cloud", "--boot-time", "\(Self.boot)", "--seed", "7", "--idle-exit", "900",
+    ]
+    let cloud = try Program([Binaries.fcrun] + words, environment: ["HOME": folder], stdin: "/dev/null", stdout: nil)
+    defer {
+      kill(cloud.pid, SIGTERM)
+      _ = try? cloud.end()
+    }
+    var environment = ["HOME": folder, "FCRUN_HOME": state]
+    var text = ""
+    while !text.contains("FCRUN_SSH_KEY=") || !text.hasSuffix("\n") {
+      var buffer = [UInt8](repeating: 0, count: 4096)
+      let count = read(cloud.output, &buffer, buffer.count)
+      guard count > 0 else { throw Unmet("fcrun sim ended") }
+      text += String(decoding: buffer[..<count], as: UTF8.self)
+    }
+    for line in text.split(separator: "\n") {
+      let halves = line.replacing("export ", with: "").split(separator: "=", maxSplits: 1)
+      if halves.count == 2 { environment[String(halves[0])] = halves[1].trimmingCharacters(in: ["'"]) }
+    }
+    return try body(environment)
+  }
+
+  private func write(_ name: String, _ text: String) throws -> String {
+    let path = folder + "/" + name
+    try Data(text.utf8).write(to: URL(filePath: path))
+    return path
+  }
+
+  // MARK: One job
+
+  /// A job that does nothing, by fcrun and by a script that a careful person would write, less the time that the machine boots.
+  func noOp(rounds: Int) throws -> Verdict {
+    let job = try write(
+      "noop.json",
+      #"{"resources": {"max_hourly_price": "30.00"}, "command": "true", "limits": {"max_duration": "10m"}, "retry": {"attempts": 1}}"#
+    )
+    let script = try write("baseline.sh", Self.baseline)
+    return try withCloud { environment in
+      let less = { (usage: Usage) in
+        Usage(seconds: usage.seconds - Self.boot, cpu: usage.cpu, memory: usage.memory)
+      }
+      let contest = Contest(
+        work: "a job that does nothing, less its boot", link: .loopback,
+        fcrun: { less(try Program.run([Binaries.fcrun, "submit", job, "--yes"], environment: environment)) },
+        others: [
+          Contender(name: "curl, ssh master, rsync", goal: 1) {
+            less(try Program.run(["/bin/sh", script], environment: environment))
+          }
+        ])
+      return try contest.judge(rounds: rounds)
+    }
+  }
+
+  /// Picks the cheapest, creates, polls, connects once, sends, runs, fetches, deletes and sees it gone.
+  private static let baseline = #"""
+    set -eu
+    api() { curl -sS -f -X "$1" -H "Authorization: Bearer $FORWARD_COMPUTE_API_KEY" -H 'Content-Type: application/json' ${3:+-d "$3"} "$FORWARD_COMPUTE_BASE_URL$2"; }
+    field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" | head -n 1; }
+    W=$(mktemp -d); trap 'rm -rf "$W"' EXIT
+    api GET '/v1/spot/compute/offerings?available=true' >"$W/offerings"
+    offering=$(tr '{' '\n' <"$W/offerings" | sed -n 's/.*"hourly_price":"\{0,1\}\([0-9.]*\).*"id":"\([^"]*\)".*/\1 \2/p' | sort -n | head -n 1 | cut -d' ' -f2)
+    key=$(api GET /v1/spot/ssh-keys/ | field id)
+    id=$(api POST /v1/spot/instances/ "{\"name\":\"b$$\",\"offering_id\":\"$offering\",\"ssh_key_id\":\"$key\"}" | field id)
+    while :; do
+      api GET "/v1/spot/instances/$id" >"$W/i"
+      grep -q '"status":"active"' "$W/i" && break
+      sleep 0.1
+    done
+    port=$(field ssh_port <"$W/i"); user=$(field ssh_user <"$W/i"); host=$(field ip <"$W/i")
+    S="ssh -F none -i $FCRUN_SSH_KEY -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ControlPath=$W/m -p $port"
+    $S -o ControlMaster=yes -o ControlPersist=30 -fN "$user@$host"
+    mkdir "$W/in" "$W/out"
+    rsync -a -e "$S" "$W/in/" "$user@$host:work/"
+    $S "$user@$host" 'cd work && true' >"$W/log"
+    rsync -a -e "$S" "$user@$host:work/" "$W/out/"
+    $S -O exit "$user@$host" 2>/dev/null
+    api DELETE "/v1/spot/instances/$id" >/dev/null
+    while api GET "/v1/spot/instances/$id" >"$W/i" 2>/dev/null && ! grep -q '"status":"deleted"' "$W/i"; do sleep 0.1; done
+    """#
+
+  // MARK: Many jobs
+
+  func figures() throws -> [Figure] { try help() + plan() + many() + list() }
+
+  private func help() throws -> [Figure] {
+    let times = try (0..<20).map { _ in try Program.run([Binaries.fcrun, "--help"]).seconds * 1000 }
+    return [Figure(work: "fcrun --help", link: "", value: median(times), unit: "ms", goal: 15)]
+  }
+
+  private func plan() throws -> [Figure] {
+    let job = try write(
+      "plan.json",
+      #"{"resources": {"gpu_type": ["A100", "H100"], "num_gpus": 1}, "command": "true", "limits": {"max_duration": "1h"}}"#
+    )
+    let list = try withCloud { try Self.get("/v1/spot/compute/offerings", $0) }
+    let server = try OfferingsServer(multiplying: list, to: sizes.offerings)
+    let environment = [
+      "HOME": folder, "FCRUN_HOME": state, "FORWARD_COMPUTE_BASE_URL": "http://127.0.0.1:\(server.port)",
+      "FORWARD_COMPUTE_API_KEY": "none",
+    ]
+    let times = try (0..<10).map { _ in
+      try Program.run([Binaries.fcrun, "plan", job], environment: environment).seconds * 1000
+    }
+    return [
+      Figure(
+        work: "fcrun plan over \(sizes.offerings) offerings", link: "", value: median(times), unit: "ms", goal: 150)
+    ]
+  }
+
+  private static func get(_ path: String, _ environment: [String: String]) throws -> Data {
+    let url = (environment["FORWARD_COMPUTE_BASE_URL"] ?? "") + path
+    let file = NSTemporaryDirectory() + "/fcrun-bench-offerings-\(getpid())"
+    defer { unlink(file) }
+    let key = environment["FORWARD_COMPUTE_API_KEY"] ?? ""
+    try Program.run(["/usr/bin/curl", "-sSf", "-H", "Authorization: Bearer \(key)", url], stdout: file)
+    return try Data(contentsOf: URL(filePath: file))
+  }
+
+  private func many() throws -> [Figure] {
+    let job = try write(
+      "many.json",
+      #"{"resources": {"max_hourly_price": "30.00"}, "command": "sleep 5", "limits": {"max_duration": "10m"}}"#)
+    return try withCloud { environment in
+      let count = sizes.jobs
+      let submit = try Program(
+        [Binaries.fcrun, "submit", job, "--yes", "--array", "0-\(count - 1)%\(count)"], environment: environment,
+        stdin: "/dev/null", stdout: "/dev/null")
+      let peak = PeakMemory(of: submit.pid)
+      let usage = try submit.end()
+      let name = "\(count) jobs at once from one fcrun"
+      return [
+        Figure(work: name, link: "", value: usage.seconds, unit: "s", goal: nil),
+        Figure(work: name + ", CPU of each", link: "", value: usage.cpu * 1000 / Double(count), unit: "ms", goal: nil),
+        Figure(
+          work: name + ", memory (PSS) of each, its worker included", link: "",
+          value: Double(peak.stop()) / 1024 / Double(count), unit: "MiB", goal: 10),
+      ]
+    }
+  }
+
+  /// As many finished jobs as nobody has, made of one.
+  private func list() throws -> [Figure] {
+    guard access("/usr/bin/sqlite3", X_OK) == 0 else { return [] }
+    try Program.shell(
+      """
+      cd '\(state)'; db=$(ls *.db *.sqlite 2>/dev/null | head -n 1)
+      id=$(sqlite3 "$db" 'SELECT id FROM jobs LIMIT 1')
+      sqlite3 "$db" "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(sizes.finished))
+        INSERT INTO jobs (id, name, phase, epoch, created_at, updated_at, context, arrangement, state)
+        SELECT printf('zz%014d', i), name, phase, epoch, created_at - i, updated_at - i, context, arrangement, state FROM jobs, n WHERE id = '$id'"
+      """)
+    let times = try (0..<10).map { _ in
+      try Program.run([Binaries.fcrun, "ps"], environment: ["HOME": folder, "FCRUN_HOME": state]).seconds * 1000
+    }
+    return [
+      Figure(
+        work: "fcrun ps over \(sizes.finished) finished jobs", link: "", value: median(times), unit: "ms", goal: 50)
+    ]
+  }
+}
+
+/// The largest sum of the PSS of a process and its children, in KiB, looked at ten times a second.
+private final class PeakMemory: @unchecked Sendable {
+  // Safe: `peak` and `isOver` are used under `lock`.
+  private let lock = NSLock()
+  private var peak = 0
+  private var isOver = false
+
+  init(of pid: pid_t) {
+    Thread.detachNewThread { [self] in
+      while !lock.withLock({ isOver }) {
+        let now = Self.sum(pid)
+        lock.withLock { peak = max(peak, now) }
+        usleep(100_000)
+      }
+    }
+  }
+
+  func stop() -> Int {
+    lock.withLock {
+      isOver = true
+      return peak
+    }
+  }
+
+  private static func sum(_ parent: pid_t) -> Int {
+    let text = (try? String(contentsOfFile: "/proc/\(parent)/task/\(parent)/children", encoding: .utf8)) ?? ""
+    var tasks = Set(text.split(separator: " ").compactMap { pid_t($0) })
+    for task in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(parent)/task")) ?? [] {
+      let more = (try? String(contentsOfFile: "/proc/\(parent)/task/\(task)/children", encoding: .utf8)) ?? ""
+      tasks.formUnion(more.split(separator: " ").compactMap { pid_t($0) })
+    }
+    return ([parent] + tasks).reduce(0) { $0 + pss($1) }
+  }
+
+  private static func pss(_ pid: pid_t) -> Int {
+    let text = (try? String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)) ?? ""
+    let line = text.split(separator: "\n").first { $0.hasPrefix("Pss:") }
+    return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+  }
+}
+
+/// Answers every GET with one long list of offerings.
+private final class OfferingsServer {
+  let port: Int
+
+  init(multiplying list: Data, to count: Int) throws {
+    guard let object = try JSONSerialization.jsonObject(with: list) as? [String: Any],
+      let key = object.first(where: { $0.value is [[String: Any]] })?.key, let few = object[key] as? [[String: Any]]
+    else { throw Unmet("the offerings are no list") }
+    var many = object
+    many[key] = (0..<count).map { index in
+      few[index % few.count].merging(["id": "offering_\(index)"]) { $1 }
+    }
+    let body = try JSONSerialization.data(withJSONObject: many)
+    let head =
+      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(body.count)\r\nConnection: close\r\n\r\n"
+    let answer = Array(head.utf8) + Array(body)
+    port = try Loopback.serve { connection in
+      var request = [UInt8](repeating: 0, count: 65_536)
+      _ = recv(connection, &request, request.count, 0)
+      var rest = answer[...]
+      while !rest.isEmpty {
+        let count = rest.withUnsafeBytes { systemWrite(connection, $0.baseAddress, $0.count) }
+        guard count > 0 else { return }
+        rest = rest.dropFirst(count)
+      }
+    }
+  }
+}
+
+private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
+  write(descriptor, bytes, count)
+}

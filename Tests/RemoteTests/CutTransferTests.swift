@@ -1,0 +1,135 @@
+import Foundation
+import Remote
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Connections that end at any byte. FCRUN_CUTS=1000 for as many places.
+@Suite("Transfers that are cut", .enabled(if: PrivateSSHD.isUsable), .faults(69, 72))
+struct CutTransferTests {
+  let sshd: PrivateSSHD
+  let local: TemporaryFolder
+
+  init() throws {
+    sshd = try PrivateSSHD()
+    local = try TemporaryFolder()
+    for index in 0..<40 {
+      try local.file("src/d\(index % 4)/f\(index)", Self.content(index * 700, seed: UInt64(index)))
+    }
+    try local.file("src/large", Self.content(9_000_000, seed: 1000))
+    try local.file("src/larger", Self.content(20_000_000, seed: 1001))
+  }
+
+  private static let cuts = Int(ProcessInfo.processInfo.environment["FCRUN_CUTS"] ?? "") ?? 30
+
+  private static func content(_ count: Int, seed: UInt64) -> [UInt8] {
+    var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+    return (0..<count).map { _ in
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return UInt8(truncatingIfNeeded: state >> 56)
+    }
+  }
+
+  private func connected(_ port: Int) throws -> WorkerProcess? {
+    let worker = try WorkerProcess()
+    let end = try worker.perform(
+      .connect(
+        Connect(
+          host: "127.0.0.1", port: port, users: [sshd.user], key: .file(path: sshd.key, passphrase: nil), pin: nil,
+          timeout: 20)))
+    guard case .connected = end else { return nil }
+    return worker
+  }
+
+  private func isSame(_ one: String, _ other: String) throws -> Bool {
+    try Spawned.run(["/usr/bin/diff", "-r", one, other]).status == 0
+  }
+
+  private var upload: Request.Verb {
+    .upload(
+      Upload(
+        control: "~/c/job", workdir: "~/work",
+        sources: [.init(source: "\(local.path)/src", destination: "src", exclude: [])]))
+  }
+
+  private var collect: Request.Verb {
+    .collect(
+      Collect(
+        control: "~/c/job", workdir: "~/work", outputs: [.init(source: "src", destination: nil)], outputFolder: nil,
+        root: "\(local.path)/got", partial: "\(local.path)/got/.partial", isLeftInCache: true))
+  }
+
+  /// Bytes that a whole transfer moves, and its connection.
+  private func whole(_ verb: Request.Verb) throws -> Relay.Traffic {
+    let relay = try Relay(to: sshd.port, .inOrder([]))
+    defer { relay.stop() }
+    let end = try connected(relay.port)?.perform(verb)
+    #expect(end?.transferred?.files == 42, "\(String(describing: end))")
+    return relay.traffic[0]
+  }
+
+  private func away(_ paths: String...) throws {
+    for path in paths { try? FileManager.default.removeItem(atPath: path) }
+  }
+
+  @Test func arriveWholeHoweverOftenTheConnectionEnds() throws {
+    let there = try whole(upload).there
+    var random = Seeded(state: 7)
+    for cut in 0..<Self.cuts {
+      if cut % 3 == 0 { try away("\(sshd.home)/work") }
+      let place = Int.random(in: 3000..<there, using: &random)
+      let relay = try Relay(to: sshd.port, .inOrder([Cut(.there, after: place, resets: cut % 2 == 0)]))
+      let end = try connected(relay.port)?.perform(upload)
+      relay.stop()
+      // What was there already may have been enough.
+      #expect(
+        end?.transferred != nil || [.dropped, .refused, nil].contains(end?.failure?.kind), "\(place): \(end as Any)")
+      if end?.transferred != nil { #expect(try isSame("\(local.path)/src", "\(sshd.home)/work/src"), "\(place)") }
+      guard cut % 3 == 2 else { continue }
+      #expect(try connected(sshd.port)?.perform(upload).transferred?.files == 42)
+      #expect(try isSame("\(local.path)/src", "\(sshd.home)/work/src"), "\(place)")
+      #expect(!FileManager.default.fileExists(atPath: "\(sshd.home)/work/.fcrun-parts"))
+    }
+  }
+
+  @Test func comeHomeWholeHoweverOftenTheConnectionEnds() throws {
+    #expect(try connected(sshd.port)?.perform(upload).transferred != nil)
+    let back = try whole(collect).back
+    var random = Seeded(state: 8)
+    for cut in 0..<Self.cuts {
+      if cut % 3 == 0 { try away("\(local.path)/got") }
+      let place = Int.random(in: 3000..<back, using: &random)
+      let relay = try Relay(to: sshd.port, .inOrder([Cut(.back, after: place, resets: cut % 2 == 0)]))
+      let end = try connected(relay.port)?.perform(collect)
+      relay.stop()
+      #expect(
+        end?.transferred != nil || [.dropped, .refused, nil].contains(end?.failure?.kind), "\(place): \(end as Any)")
+      guard cut % 3 == 2 else { continue }
+      #expect(try connected(sshd.port)?.perform(collect).transferred?.files == 42)
+      #expect(try isSame("\(local.path)/src", "\(local.path)/got/src"), "\(place)")
+      #expect(!FileManager.default.fileExists(atPath: "\(local.path)/got/.partial"))
+    }
+  }
+
+  @Test func goOnWhereTheyStopped() throws {
+    let all = try whole(upload).there
+    try away("\(sshd.home)/work")
+    let first = try Relay(to: sshd.port, .inOrder([Cut(.there, after: all * 3 / 4, resets: true)]))
+    #expect(try connected(first.port)?.perform(upload).failure?.kind == .dropped)
+    first.stop()
+    #expect(try whole(upload).there < all * 2 / 3)
+
+    let home = try whole(collect).back
+    try away("\(local.path)/got")
+    let second = try Relay(to: sshd.port, .inOrder([Cut(.back, after: home * 3 / 4, resets: true)]))
+    #expect(try connected(second.port)?.perform(collect).failure?.kind == .dropped)
+    second.stop()
+    #expect(try whole(collect).back < home * 2 / 3)
+    #expect(try isSame("\(local.path)/src", "\(local.path)/got/src"))
+  }
+}
