@@ -104,7 +104,7 @@ docs: build
 	rm -rf .build/docs .build/symbols && mkdir -p .build/symbols
 	maps=$$(ls .build/debug/*.build/module.modulemap .build/checkouts/*/Sources/*/include/module.modulemap); \
 	$(TOOL) swift-symbolgraph-extract -module-name ForwardCompute -minimum-access-level public -output-dir .build/symbols \
-	  -target "$$($(SWIFT)c -print-target-info | sed -n 's/.*"triple": "\(.*\)".*/\1/p;T;q')" -I .build/debug/Modules \
+	  -target "$$($(SWIFT)c -print-target-info | sed -n 's/.*"triple": "\(.*\)".*/\1/p' | head -1)" -I .build/debug/Modules \
 	  $$(printf ' -Xcc -fmodule-map-file=%s' $$maps)
 	$(TOOL) docc convert Sources/ForwardCompute/ForwardCompute.docc --additional-symbol-graph-dir .build/symbols \
 	  --output-dir .build/docs --warnings-as-errors --disable-parameters-and-returns-validation
@@ -114,6 +114,13 @@ docs: build
 bench-startup: APT += openssh-server python3-venv
 bench-startup: release
 	Benchmarks/startup.sh
+
+# The release beside OpenSSH's clients and rsync: half an hour, or three minutes with QUICK=1, which writes no page.
+.PHONY: bench
+bench: APT += openssh-server rsync
+bench: release
+	$(SWIFT) build -c release $(STATIC) $(ARROWS) --product bench
+	FCRUN_BIN_DIR=.build/release .build/release/bench $(if $(QUICK),--quick,--write)
 
 .PHONY: build-tests
 build-tests: deps

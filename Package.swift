@@ -126,6 +126,7 @@ let package = Package(
         "Remote", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Benchmarks",
+      exclude: ["startup.sh"],
       swiftSettings: strict
     ),
     .testTarget(name: "FaultTests", dependencies: ["TestSupport"], swiftSettings: strict),
