@@ -51,11 +51,15 @@ package final class Extraction {
   }
 
   package func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32, _ path: [[UInt8]]) throws(Failure) {
+    try Self.write(bytes, to: descriptor, shown(path))
+  }
+
+  static func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32, _ path: [UInt8]) throws(Failure) {
     var rest = bytes
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw Failure.local("write to", shown(path)) }
+      guard count > 0 else { throw Failure.local("write to", path) }
       rest = rest.dropFirst(count)
     }
   }
@@ -156,9 +160,11 @@ package final class Extraction {
 
   // MARK: Publishing
 
-  /// Renames everything into `root`: files replace files, folders are merged. Afterwards the partial folder is gone.
-  /// - Parameter isLeftInCache: nothing waits for the disk.
-  /// - Throws: ``Failure`` `local`, also when something of another kind is in the way.
+  /// Renames everything into `root`, also where that leads to another file system: files replace files, folders are merged.
+  /// Afterwards the partial folder is gone, or holds only what could not be put in place.
+  /// - Parameter isLeftInCache: nothing waits for the disk, but for what is copied to another file system.
+  /// - Throws: ``Failure`` `local` that names what stays, after all the rest is in place: something of another kind is in the
+  ///   way, or the folder cannot be written.
   package func publish(into root: String, isLeftInCache: Bool = false) throws(Failure) {
     let root = Array(root.utf8)
     try Self.makeFolders(root)
@@ -168,50 +174,40 @@ package final class Extraction {
     // On disk before it is in place: the machine, and with it the only other copy, is given back right afterwards. One sync(2) instead of
     // an fsync(2) for each of many small files.
     if !isLeftInCache { sync() }
-    try Self.merge(top, into: destination, root)
+    var publication = Publication(partial: partial)
+    publication.merge(top, into: destination, [], root)
     if !isLeftInCache { _ = fsync(destination) }
+    try Self.check(publication.problems)
     _ = partial.withCString { rmdir($0) }
   }
 
-  private static func merge(_ source: Int32, into destination: Int32, _ place: [UInt8]) throws(Failure) {
-    for name in try names(in: source, place) {
-      let path = place + [Path.slash] + name
-      let isFolder = status(source, name)?.isFolder ?? false
-      let there = status(destination, name)
-      if let there, there.isFolder != isFolder {
-        throw Failure(
-          kind: .local,
-          message:
-            "\(path.shown) is \(there.isFolder ? "a folder" : "no folder") here and the output is the other; move it away"
-        )
-      }
-      if isFolder, there != nil {
-        let (from, to) = (try enter(source, name, path), try enter(destination, name, path))
-        defer { _ = (systemClose(from), systemClose(to)) }
-        try merge(from, into: to, path)
-        _ = name.withCString { unlinkat(source, $0, AT_REMOVEDIR) }
-      } else {
-        let code = name.withCString { renameat(source, $0, destination, $0) }
-        guard code == 0 else { throw Failure.local("put in place", path) }
-      }
-    }
+  private static let mostProblemsTold = 10
+
+  private static func check(_ problems: [Failure]) throws(Failure) {
+    guard !problems.isEmpty else { return }
+    let more = problems.count - mostProblemsTold
+    let told = problems.prefix(mostProblemsTold).map(\.message).joined(separator: "; ")
+    throw Failure(
+      kind: .local,
+      message: told + (more > 0 ? "; and \(more) more" : "")
+        + "; make room and move it there yourself (all other outputs are in place)")
   }
 
   // MARK: Folders by descriptor
 
-  private static func enter(_ folder: Int32, _ name: [UInt8], _ path: [UInt8]) throws(Failure) -> Int32 {
+  static func enter(_ folder: Int32, _ name: [UInt8], _ path: [UInt8]) throws(Failure) -> Int32 {
     let next = name.withCString { openat(folder, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
     guard next >= 0 else { throw Failure.local("enter", path) }
     return next
   }
 
-  private static func status(_ folder: Int32, _ name: [UInt8]) -> FileStatus? {
+  static func status(_ folder: Int32, _ name: [UInt8]) -> FileStatus? {
     var status = stat()
     guard name.withCString({ fstatat(folder, $0, &status, AT_SYMLINK_NOFOLLOW) }) == 0 else { return nil }
     return FileStatus(status)
   }
 
-  private static func names(in folder: Int32, _ path: [UInt8]) throws(Failure) -> [[UInt8]] {
+  static func names(in folder: Int32, _ path: [UInt8]) throws(Failure) -> [[UInt8]] {
     // A descriptor of its own: fdopendir(3) takes it over.
     let own = ".".withCString { openat(folder, $0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     guard own >= 0, let stream = fdopendir(own) else { throw Failure.local("list", path) }
@@ -224,18 +220,22 @@ package final class Extraction {
     return names
   }
 
-  private static func empty(_ folder: Int32, _ path: [UInt8], but kept: [UInt8]? = nil) throws(Failure) {
+  static func empty(_ folder: Int32, _ path: [UInt8], but kept: [UInt8]? = nil) throws(Failure) {
     for name in try names(in: folder, path) where name != kept {
-      let place = path + [Path.slash] + name
-      let isFolder = status(folder, name)?.isFolder ?? false
-      if isFolder {
-        let inner = try enter(folder, name, place)
-        defer { _ = systemClose(inner) }
-        try empty(inner, place)
-      }
-      let code = name.withCString { unlinkat(folder, $0, isFolder ? AT_REMOVEDIR : 0) }
-      guard code == 0 else { throw Failure.local("remove", place) }
+      try remove(name, in: folder, path + [Path.slash] + name)
     }
+  }
+
+  /// With all that is in it.
+  static func remove(_ name: [UInt8], in folder: Int32, _ place: [UInt8]) throws(Failure) {
+    let isFolder = status(folder, name)?.isFolder ?? false
+    if isFolder {
+      let inner = try enter(folder, name, place)
+      defer { _ = systemClose(inner) }
+      try empty(inner, place)
+    }
+    let code = name.withCString { unlinkat(folder, $0, isFolder ? AT_REMOVEDIR : 0) }
+    guard code == 0 else { throw Failure.local("remove", place) }
   }
 
   private static func openFolder(_ path: [UInt8]) throws(Failure) -> Int32 {

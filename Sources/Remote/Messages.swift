@@ -271,7 +271,8 @@ package struct Collect: Codable, Sendable, Equatable {
   package var outputFolder: String?
   /// Absolute local folder; nothing can land outside it.
   package var root: String
-  /// Absolute local folder for what is not yet verified, on the same file system as `root`.
+  /// Absolute local folder for what is not yet verified; on the file system of `root` it is renamed to its place, else copied
+  /// beside it first.
   package var partial: String
   /// The asker writes it to disk itself: sync(2) would hold up what else goes over the connection.
   package var isLeftInCache: Bool?

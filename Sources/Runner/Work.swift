@@ -81,7 +81,12 @@ extension World {
       await askAgain(
         .collect(collectRequest(on: machine, in: attempt, for: job, partial)), of: machine, in: attempt, for: job)
     }
-    if let failure = answers.firstFailure { return event(of: failure, since: start) }
+    if let failure = answers.firstFailure {
+      for other in answers.failures.dropFirst() {
+        narrator.tell(.warning(job: job.id, "not fetched: \(other.message)"))
+      }
+      return event(of: failure, since: start)
+    }
     guard case .transferred(let first)? = answers.first else { return .collected(missing: []) }
     for refused in first.refused { narrator.tell(.warning(job: job.id, "not fetched: \(refused)")) }
     return .collected(missing: first.missing)
@@ -314,9 +319,8 @@ extension Attempt {
 // MARK: - Answers in Jobs' words
 
 extension Sequence<WorkerEvent.Kind> {
-  fileprivate var firstFailure: Failure? {
-    lazy.compactMap { if case .failed(let failure) = $0 { failure } else { nil } }.first
-  }
+  fileprivate var failures: [Failure] { compactMap { if case .failed(let failure) = $0 { failure } else { nil } } }
+  fileprivate var firstFailure: Failure? { failures.first }
 
   fileprivate var firstLoss: Event? {
     lazy.compactMap { answer -> Event? in

@@ -189,18 +189,19 @@ struct SpecSource {
       parsed, layers, file: path, sweep: sweep, environment: Context.environmentEvenEmpty
     ).get()
     switch work {
-    case .job(let plan): try plan.requireSources()
-    case .sweep(let sweep): for task in sweep.tasks { try task.requireSources() }
+    case .job(let plan): try plan.requirePlaces()
+    case .sweep(let sweep): for task in sweep.tasks { try task.requirePlaces() }
     }
     return work
   }
 }
 
 extension JobPlan {
-  /// Every source exists and can be sent; nothing is spent before that is known.
-  fileprivate func requireSources() throws {
-    let problems = files.filter { !FileManager.default.fileExists(atPath: $0.source) }
+  /// Every source exists and outputs have where to go; nothing is spent before that is known.
+  fileprivate func requirePlaces() throws {
+    let missing = files.filter { !FileManager.default.fileExists(atPath: $0.source) }
       .map { $0.problem("\($0.source) does not exist; expected a file or folder of that name") }
+    let problems = missing + outputProblems
     if !problems.isEmpty { throw SpecProblems(problems) }
   }
 }

@@ -32,14 +32,14 @@ struct TransferTests {
   }
 
   private func collect(
-    _ outputs: [(String, String?)], outputFolder: String? = nil
+    _ outputs: [(String, String?)], outputFolder: String? = nil, partial: String? = nil
   ) throws -> WorkerEvent.Kind {
     try worker.perform(
       .collect(
         Collect(
           control: "~/c/job", workdir: "~/work",
           outputs: outputs.map { Collect.Output(source: $0.0, destination: $0.1) }, outputFolder: outputFolder,
-          root: "\(local.path)/got", partial: "\(local.path)/got/.partial")))
+          root: "\(local.path)/got", partial: partial ?? "\(local.path)/got/.partial")))
   }
 
   private func onMachine(_ script: String) throws {
@@ -312,6 +312,59 @@ struct TransferTests {
     try FileManager.default.createSymbolicLink(atPath: "\(local.path)/got/d", withDestinationPath: "../canary")
     #expect(try collect([("d", nil)]).failure?.kind == .local)
     #expect(try FileManager.default.contentsOfDirectory(atPath: "\(local.path)/canary") == ["keep"])
+  }
+
+  // MARK: Places that are in the way, or elsewhere
+
+  private func makeFolder(_ path: String) throws {
+    try FileManager.default.createDirectory(atPath: "\(local.path)/\(path)", withIntermediateDirectories: true)
+  }
+
+  @Test(.faults(113)) func putEachOutputInPlaceByItself() throws {
+    try onMachine("echo x > o; echo y > p; mkdir d; echo z > d/z; echo w > d/w")
+    for path in ["got/o", "got/d/w"] { try makeFolder(path) }
+    let end = try collect([("o", nil), ("p", nil), ("d", nil)])
+    let failure = try #require(end.failure)
+    #expect(failure.kind == .local)
+    let partial = "\(local.path)/got/.partial"
+    #expect(failure.message.contains("\(local.path)/got/o is a folder here and the output is none"), "\(failure)")
+    #expect(failure.message.contains("it lies in \(partial)/o"), "\(failure)")
+    #expect(failure.message.contains("it lies in \(partial)/d/w"), "\(failure)")
+    #expect(text(of: "\(local.path)/got/p") == "y\n")
+    #expect(text(of: "\(local.path)/got/d/z") == "z\n")
+    #expect(text(of: "\(local.path)/got/.partial/o") == "x\n")
+    #expect(text(of: "\(local.path)/got/.partial/d/w") == "w\n")
+    for path in ["got/o", "got/d/w"] { try FileManager.default.removeItem(atPath: "\(local.path)/\(path)") }
+    #expect(try collect([("o", nil), ("p", nil), ("d", nil)]).transferred != nil)
+    #expect(text(of: "\(local.path)/got/o") == "x\n")
+    #expect(!FileManager.default.fileExists(atPath: partial))
+  }
+
+  /// The partial folder is on the other file system here: for rename(2) that is the same.
+  @Test(.enabled(if: OtherFileSystem.isThere, "no /dev/shm on a file system of its own"))
+  func bringOutputsToAnotherFileSystem() throws {
+    let other = try OtherFileSystem()
+    let script =
+      "mkdir -p r/s/empty; echo new > r/f; chmod 750 r/f; touch -d @1000000000 r/f; ln -s f r/l; echo q > r/s/q; "
+      + "head -c 9000000 /dev/urandom > r/big; echo t > top"
+    try onMachine(script)
+    try makeFolder("got/r")
+    try local.file("got/r/f", Array("old\n".utf8))
+    try local.file("got/r/mine", Array("mine\n".utf8))
+    // What an attempt that was killed has left.
+    try makeFolder("got/r/.partial.copy")
+    try local.file("got/r/.partial.copy/f", Array("half".utf8))
+    let end = try collect([("r", nil), ("top", nil)], partial: "\(other.path)/.partial")
+    #expect(end.transferred?.missing == [], "\(end)")
+    #expect(text(of: "\(local.path)/got/r/mine") == "mine\n")
+    try FileManager.default.removeItem(atPath: "\(local.path)/got/r/mine")
+    #expect(try isSame("\(work)/r", "\(local.path)/got/r"))
+    #expect(text(of: "\(local.path)/got/top") == "t\n")
+    let attributes = try FileManager.default.attributesOfItem(atPath: "\(local.path)/got/r/f")
+    #expect(attributes[.posixPermissions] as? Int == 0o750)
+    #expect((attributes[.modificationDate] as? Date)?.timeIntervalSince1970 == 1_000_000_000)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: other.path) == [])
+    #expect(try Set(FileManager.default.contentsOfDirectory(atPath: "\(local.path)/got")) == ["r", "top"])
   }
 
   @Test func sayProgress() throws {

@@ -66,6 +66,66 @@ struct EdgeTests {
     }
   }
 
+  // MARK: Places of outputs
+
+  @Test("What is in the way of one output holds up no other, and the message says where that one lies", .faults(113))
+  func outputInTheWay() async throws {
+    try await Bench.run { bench in
+      let spec = try bench.spec(["command": "echo x > o; echo y > p", "outputs": ["o", "p"]])
+      try FileManager.default.createDirectory(atPath: "\(bench.work)/o", withIntermediateDirectories: false)
+      let ended = try await bench.fcrun("submit", spec)
+      #expect(ended.code == 125, "\(ended.err)")
+      let kept = "\(bench.work)/.fcrun-partial-\(try await bench.job())-0/o"
+      #expect(ended.err.contains("it lies in \(kept)"), "\(ended.err)")
+      #expect(FileManager.default.contents(atPath: kept) == Data("x\n".utf8))
+      #expect(FileManager.default.contents(atPath: "\(bench.work)/p") == Data("y\n".utf8))
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test("A folder of outputs that is no folder, or a link, is refused before anything is rented")
+  func outputFolderInTheWay() async throws {
+    try await Bench.run { bench in
+      let files = FileManager.default
+      #expect(files.createFile(atPath: "\(bench.work)/file", contents: nil))
+      try files.createSymbolicLink(atPath: "\(bench.work)/link", withDestinationPath: "/")
+      for (place, why) in [("file/r", "is no folder"), ("link/r", "is a symbolic link")] {
+        let spec = try bench.spec(["command": "true", "outputs": [["source": "r", "destination": place]]])
+        for verb in ["validate", "submit"] {
+          let ended = try await bench.fcrun(verb, spec)
+          #expect(ended.code == 64, "\(ended.err)")
+          #expect(ended.err.contains("\(bench.work)/\(place.dropLast(2)) \(why)"), "\(ended.err)")
+        }
+      }
+      #expect(try bench.cloud.ledger().instances.isEmpty)
+    }
+  }
+
+  @Test("Outputs arrive whole in folders that are mounts")
+  func outputsOnMounts() async throws {
+    try await Bench.run { bench in
+      let namespace = "unshare --user --map-root-user --mount"
+      guard try await bench.shell("\(namespace) mount -t tmpfs none '\(bench.work)'").code == 0 else {
+        return print("NOT TESTED: outputs on mounts; this computer lets nobody mount in a namespace of their own")
+      }
+      let spec = try bench.spec([
+        "command": "mkdir r; echo x > r/f; echo z > $FCRUN_OUTPUT_DIR/z",
+        "outputs": [["source": "r", "destination": "results/r"]],
+      ])
+      // Only the processes in the namespace see what is on the mounts.
+      let inside = """
+        for d in results job-outputs; do mkdir $d && mount -t tmpfs none $d || exit 99; done
+        $FCRUN submit '\(spec)' || exit; cat results/r/f; cat */z; ls -A . results
+        """
+      let ended = try await bench.shell("\(namespace) sh -c \"$INSIDE\"", env: ["INSIDE": inside])
+      #expect(ended.code == 0, "\(ended.err)")
+      #expect(ended.out.hasPrefix("x\nz\n"), "\(ended.out)")
+      #expect(ended.out.hasSuffix("results:\nr\n"), "\(ended.out)")
+      #expect(!ended.out.contains(".fcrun-partial"), "\(ended.out)")
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
   // MARK: Secrets
 
   @Test("A secret that is written in pieces is masked all the same", .faults(120))
