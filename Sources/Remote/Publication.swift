@@ -44,8 +44,11 @@ struct Publication {
       return try move(name, from: source, into: destination, place)
     }
     guard there.isFolder == isFolder else {
-      let kinds = there.isFolder ? "a folder here and the output is none" : "no folder here and the output is one"
-      throw Failure(kind: .local, message: "\(place.shown) is \(kinds)")
+      throw Failure(
+        kind: .local,
+        message: there.isFolder
+          ? "\(place.shown) is a folder here and the output is none"
+          : "\(place.shown) is no folder here and the output is one")
     }
     guard isFolder else { return try move(name, from: source, into: destination, place) }
     let (from, to) = (

@@ -20,7 +20,7 @@ struct LocalCloudTests {
     try await Bench.offline { bench in
       let spec = try bench.spec([
         "command":
-          "echo run >> '\(bench.counter)'; i=1; while [ $i -le 30 ]; do echo $i; sleep 0.1; i=$((i+1)); done; exit 3"
+          "echo run >> '\(bench.counter)'; i=1; while [ $i -le 60 ]; do echo $i; sleep 0.1; i=$((i+1)); done; exit 3"
       ])
       let submit = try bench.start("submit", "--local", spec, env: Self.quick)
       try await eventually("the job has written", else: { submit.err }) {
@@ -32,7 +32,7 @@ struct LocalCloudTests {
       #expect(resumed.code == 3, "\(resumed.err)")
       #expect(bench.localCloud == cloud, "the same cloud as before")
       #expect(bench.runs == 1)
-      #expect(try await bench.log("stdout") == Data((1...30).map { "\($0)\n" }.joined().utf8))
+      #expect(try await bench.log("stdout") == Data((1...60).map { "\($0)\n" }.joined().utf8))
     }
   }
 

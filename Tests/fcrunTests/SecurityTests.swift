@@ -169,7 +169,7 @@ struct SecurityTests {
 struct WorstMomentTests {
   @Test("A machine that is taken away while it is being deleted is proved gone, and the job's code stands", .faults(96))
   func preemptedWhileDeleting() async throws {
-    try await Bench.run(["delete_seconds=4"]) { bench in
+    try await Bench.run(["delete_seconds=8"]) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "exit 6"]))
       try await bench.reaches(["proving"], within: 30)
       try bench.cloud.control("POST", "preempt/\(try #require(try bench.cloud.ledger().ids.first))")
