@@ -5,7 +5,7 @@
 # make mutants   let that catch 49 ways to write the protocol wrong
 # make torture-real N=1000
 #                kill, hurt and cut the release programs in N runs, and print what went wrong: nothing may
-# make bench     time the release beside OpenSSH's clients and rsync; QUICK=1: three minutes instead of half an hour
+# make bench     time the release beside OpenSSH's clients and rsync; QUICK=1: smaller, and no page is written
 # make bench-startup
 #                time fcrun --help and fcrun ps beside other programs that rent machines
 # make docs      the pages of the ForwardCompute library, into .build/docs
@@ -90,7 +90,7 @@ torture-real: release
 	@grep -q FCRUN_FAILPOINT .build/release/fcrun; [ $$? = 1 ] || { echo 'the release has failpoints in it' >&2; exit 1; }
 	.build/release/torture real --count $(N) --seed $(SEED) --jobs $(JOBS)
 
-# The release beside OpenSSH's clients and rsync: half an hour, or three minutes with QUICK=1, which writes no page.
+# The release beside OpenSSH's clients and rsync; QUICK=1: smaller, and no page is written.
 .PHONY: bench
 bench: APT += openssh-server rsync
 bench: release
@@ -114,13 +114,6 @@ docs: build
 bench-startup: APT += openssh-server python3-venv
 bench-startup: release
 	Benchmarks/startup.sh
-
-# The release beside OpenSSH's clients and rsync: half an hour, or three minutes with QUICK=1, which writes no page.
-.PHONY: bench
-bench: APT += openssh-server rsync
-bench: release
-	$(SWIFT) build -c release $(STATIC) $(ARROWS) --product bench
-	FCRUN_BIN_DIR=.build/release .build/release/bench $(if $(QUICK),--quick,--write)
 
 .PHONY: build-tests
 build-tests: deps

@@ -1,6 +1,6 @@
 /// Paths as a spec writes them. Split by bytes: a `/` with a combining mark after it is still a separator on disk.
-enum SpecPaths {
-  static func components(_ path: String) -> [String] {
+package enum SpecPaths {
+  package static func components(_ path: String) -> [String] {
     path.utf8.split(separator: UInt8(ascii: "/")).map { String(decoding: $0, as: UTF8.self) }.filter { $0 != "." }
   }
 
@@ -29,7 +29,7 @@ enum SpecPaths {
   }
 
   /// Whether the shell-like pattern characters `*`, `?` or `[` occur.
-  static func isGlob(_ path: String) -> Bool {
+  package static func isGlob(_ path: String) -> Bool {
     path.utf8.contains { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "[") }
   }
 

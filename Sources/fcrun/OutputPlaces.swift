@@ -56,16 +56,10 @@ extension JobPlan {
 extension JobPlan.OutputPlan {
   /// Of the destination, as far as the spec alone says it.
   fileprivate var foldersAbove: [String] {
-    let isPattern = Self.isPattern(source)
-    let below = Self.components(destination ?? source)
-    let literal = destination == nil ? below.prefix { !Self.isPattern($0) } : below[...]
+    let isPattern = SpecPaths.isGlob(source)
+    let below = SpecPaths.components(destination ?? source)
+    let literal = destination == nil ? below.prefix { !SpecPaths.isGlob($0) } : below[...]
     let isAllFolders = isPattern && (destination != nil || literal.count < below.count)
-    return Self.components(folder ?? "") + (isAllFolders ? literal : literal.dropLast())
-  }
-
-  private static func isPattern(_ path: String) -> Bool { path.contains { "*?[".contains($0) } }
-
-  private static func components(_ path: String) -> [String] {
-    path.split(separator: "/").map(String.init).filter { $0 != "." }
+    return SpecPaths.components(folder ?? "") + (isAllFolders ? literal : literal.dropLast())
   }
 }

@@ -1,11 +1,7 @@
 import Dispatch
+import Foundation
 import Jobs
 import Synchronization
-
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#endif
-import Foundation
 
 #if canImport(Glibc)
   import Glibc
@@ -62,12 +58,7 @@ package final class SignalInbox: Sendable {
     }
     guard isFirst else { return }
     _ = signal(SIGPIPE, SIG_IGN)
-    let caught = SignalPipe.open(for: Signal.allCases.map(\.rawValue))
-    let thread = Thread { [self] in
-      while let number = SignalPipe.next(from: caught) { Signal(rawValue: number).map(took) }
-    }
-    thread.name = "signals"
-    thread.start()
+    SignalPipe.listen { [self] in took($0) }
   }
 
   /// A signal that nobody was told of, if there is one.
@@ -177,21 +168,37 @@ package final class SignalInbox: Sendable {
   }
 }
 
-/// signal(7) to a file descriptor: all that a handler may do is to write to it.
+/// signal(7) to a file descriptor: all that a handler may do is to write to it. One for the process, as handlers are; every open
+/// inbox hears each signal.
 private enum SignalPipe {
-  /// -1 before the first ``open(for:)``; of the whole process, as handlers are.
   private static let writer = Atomic<Int32>(-1)
+  private static let listeners = Mutex<[@Sendable (Signal) -> Void]>([])
 
-  /// - Returns: the descriptor that ``next(from:)`` reads.
-  static func open(for signals: [Int32]) -> Int32 {
+  static func listen(_ listener: @escaping @Sendable (Signal) -> Void) {
+    listeners.withLock { listeners in
+      listeners.append(listener)
+      // Under the lock: whoever comes second may rely on the handlers, too.
+      if listeners.count == 1 { start() }
+    }
+  }
+
+  private static func start() {
     var ends: [Int32] = [-1, -1]
-    guard pipe(&ends) == 0 else { return -1 }
+    guard pipe(&ends) == 0 else { return }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     // A handler must not block; a full pipe holds more signals than anybody sends.
     _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
     writer.store(ends[1], ordering: .releasing)
-    for signal in signals { handle(signal) }
-    return ends[0]
+    for signal in Signal.allCases { handle(signal.rawValue) }
+    let reader = ends[0]
+    let thread = Thread {
+      while let number = next(from: reader) {
+        guard let signal = Signal(rawValue: number) else { continue }
+        for listener in listeners.withLock({ $0 }) { listener(signal) }
+      }
+    }
+    thread.name = "signals"
+    thread.start()
   }
 
   private static func handle(_ signal: Int32) {
