@@ -280,6 +280,12 @@ extension SignalInbox {
     open(leavingBehind: record)
   }
 
+  /// Of a process that only looks on: whoever drives the job goes on.
+  func leaveAtOnce() {
+    if let first { _exit(128 + first.rawValue) }
+    leave(atFirst: true) { _exit(128 + $0.rawValue) }
+  }
+
   func part(with parting: Parting) {
     leave(atFirst: parting.isAtFirst) { _ in
       KeyPress.restore()

@@ -186,7 +186,12 @@ struct CancelCommand: AsyncParsableCommand {
   private func cancel(_ tasks: [JobRecord], of sweep: SweepRecord, _ installation: Installation) async throws
     -> [JobRecord]
   {
-    guard let first = tasks.first else { return [] }
+    // Where others drive them all, Ctrl-C leaves at once, as from any wait.
+    guard let first = tasks.first(where: { !installation.isDriven($0.id) }) else {
+      var ended: [JobRecord] = []
+      for task in tasks { ended.append(try await untilOver(task, installation)) }
+      return ended
+    }
     let signals = SignalInbox()
     signals.part(with: .sweep(sweep))
     signals.open()
@@ -195,16 +200,22 @@ struct CancelCommand: AsyncParsableCommand {
     drive.company = Drive.Company(
       api: try Drive.api(of: cloud.account), passphrases: try Passphrases(for: first.arrangement.key)
     ) { Console(.quiet, folder: installation.folder(of: $0.id)) }
-    return try await withThrowingTaskGroup(of: JobRecord.self) { [drive] group in
+    // One that cannot be cancelled keeps no other from being given back.
+    let ended = await withTaskGroup(of: Result<JobRecord, any Error>.self) { [drive] group in
       for task in tasks {
         let branch = signals.branch()
         group.addTask {
-          if installation.isDriven(task.id) { return try await untilOver(task, installation) }
-          return try await drive.run(task.id, on: cloud, signals: branch).record
+          do {
+            if installation.isDriven(task.id) { return .success(try await untilOver(task, installation)) }
+            return .success(try await drive.run(task.id, on: cloud, signals: branch).record)
+          } catch {
+            return .failure(error)
+          }
         }
       }
-      return try await group.reduce(into: []) { $0.append($1) }
+      return await group.reduce(into: []) { $0.append($1) }
     }
+    return try ended.map { try $0.get() }
   }
 
   private func show(_ record: JobRecord) throws {

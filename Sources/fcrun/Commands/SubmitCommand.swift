@@ -109,7 +109,10 @@ struct Submission {
     // A signal from here on is the job's end, and not a job that the next resume --all would begin.
     if !options.detach { open(leavingBehind: record, installation) }
     let kept = try installation.keep(record, source)
-    guard kept.id == record.id else { return try await again(kept, prepared.plan, installation) }
+    guard kept.id == record.id else {
+      signals.leaveAtOnce()
+      return try await again(kept, prepared.plan, installation)
+    }
     if options.detach { return try detached(record, installation) }
     try await drive(record, installation, cloud)
   }
