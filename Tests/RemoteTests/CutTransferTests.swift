@@ -76,7 +76,11 @@ struct CutTransferTests {
     for path in paths { try? FileManager.default.removeItem(atPath: path) }
   }
 
-  @Test func arriveWholeHoweverOftenTheConnectionEnds() throws {
+  @Test func arriveWholeHoweverOftenTheConnectionEnds() async throws {
+    try await aside { try arriveWholeHoweverOftenTheConnectionEndsNow() }
+  }
+
+  private func arriveWholeHoweverOftenTheConnectionEndsNow() throws {
     let there = try whole(upload).there
     var random = Seeded(state: 7)
     for cut in 0..<Self.cuts {
@@ -96,7 +100,11 @@ struct CutTransferTests {
     }
   }
 
-  @Test func comeHomeWholeHoweverOftenTheConnectionEnds() throws {
+  @Test func comeHomeWholeHoweverOftenTheConnectionEnds() async throws {
+    try await aside { try comeHomeWholeHoweverOftenTheConnectionEndsNow() }
+  }
+
+  private func comeHomeWholeHoweverOftenTheConnectionEndsNow() throws {
     #expect(try connected(sshd.port)?.perform(upload).transferred != nil)
     let back = try whole(collect).back
     var random = Seeded(state: 8)
@@ -115,9 +123,11 @@ struct CutTransferTests {
     }
   }
 
-  @Test func goOnWhereTheyStopped() throws {
+  @Test func goOnWhereTheyStopped() async throws { try await aside { try goOnWhereTheyStoppedNow() } }
+
+  private func goOnWhereTheyStoppedNow() throws {
     // Much more than the windows of all channels: what is in them is lost with the connection.
-    try local.file("src/larger", Self.content(40_000_000, seed: 1002))
+    try local.file("src/larger", Self.content(60_000_000, seed: 1002))
     let all = try whole(upload).there
     try away("\(sshd.home)/work")
     let first = try Relay(to: sshd.port, .inOrder([Cut(.there, after: all * 3 / 4, resets: true)]))

@@ -27,13 +27,6 @@ struct TroubleshootingTests {
     #expect(stale.isEmpty, "would match anything, or no source says it any more: \(stale.joined(separator: "; "))")
   }
 
-  /// Beside the pool on which the other tests wait: it takes a while.
-  private func aside<Found: Sendable>(_ work: @escaping @Sendable () throws -> Found) async throws -> Found {
-    try await withCheckedThrowingContinuation { continuation in
-      DispatchQueue.global().async { continuation.resume(with: Result { try work() }) }
-    }
-  }
-
   @Test("Every message on the page has a cause or a cure below it")
   func everyEntryIsExplained() throws {
     for paragraph in try Entry.paragraphs() where paragraph.hasPrefix("**`") {
