@@ -83,15 +83,15 @@ struct Transfers {
     try worker.perform(
       .upload(
         Upload(
-          control: Self.control, workdir: "~/work",
+          control: Self.control, workdir: "~/files",
           sources: [.init(source: "\(folder)/\(name)", destination: name, exclude: [], isWhole: true)])))
     return try worker.end()
   }
 
-  private func fresh() throws { _ = try machine.emptied("work") }
+  private func fresh() throws { _ = try machine.emptied("files") }
 
   private func arrived(_ name: String) -> () throws -> Void {
-    { try Program.shell("diff -rq '\(folder)/\(name)' '\(machine.home)/work/\(name)'") }
+    { try Program.shell("diff -rq '\(folder)/\(name)' '\(machine.home)/files/\(name)'") }
   }
 
   private func uploading(
@@ -110,14 +110,14 @@ struct Transfers {
       try Program.run(
         ["/usr/bin/scp"] + machine.options + [
           "-q", "-r", "-P", "\(try machine.port(over: link))", "\(folder)/\(name)",
-          "\(machine.host):\(machine.home)/work/",
+          "\(machine.host):\(machine.home)/files/",
         ])
     }
   }
 
   private func sftp(_ name: String, over link: Link, goal: Double?) throws -> Contender {
     let batch = folder + "/batch-\(name)"
-    try Data("put -r \(folder)/\(name) \(machine.home)/work/\n".utf8).write(to: URL(filePath: batch))
+    try Data("put -r \(folder)/\(name) \(machine.home)/files/\n".utf8).write(to: URL(filePath: batch))
     return Contender(name: "sftp put -r", goal: goal) {
       try Program.run(
         ["/usr/bin/sftp"] + machine.options + [
@@ -130,7 +130,7 @@ struct Transfers {
     Contender(name: "rsync -a", goal: goal) {
       try Program.run([
         "/usr/bin/rsync", "-a", "-e", try machine.sshWord(over: link), "\(folder)/\(name)",
-        "\(machine.host):\(machine.home)/work/",
+        "\(machine.host):\(machine.home)/files/",
       ])
     }
   }
@@ -139,7 +139,7 @@ struct Transfers {
     Contender(name: "tar | ssh tar", goal: goal) {
       let there = try machine.sshWord(over: link) + " \(machine.host)"
       return try Program.run([
-        "/bin/sh", "-c", "tar -C '\(folder)' -cf - \(name) | \(there) 'tar -C ~/work -xf -'",
+        "/bin/sh", "-c", "tar -C '\(folder)' -cf - \(name) | \(there) 'tar -C ~/files -xf -'",
       ])
     }
   }
@@ -148,7 +148,7 @@ struct Transfers {
     Contender(name: "ssh -c aes128-gcm 'cat >'", goal: nil) {
       try Program.run(
         machine.ssh(
-          over: link, "mkdir -p ~/work/\(name) && cat >~/work/\(name)/data", extra: ["-c", "aes128-gcm@openssh.com"]),
+          over: link, "mkdir -p ~/files/\(name) && cat >~/files/\(name)/data", extra: ["-c", "aes128-gcm@openssh.com"]),
         stdin: "\(folder)/\(name)/data")
     }
   }
@@ -190,8 +190,8 @@ struct Transfers {
       work: "\(sizes.megabytes) MiB of random bytes down", link: link,
       prepare: {
         try Program.shell(
-          "rm -rf '\(got)'; mkdir '\(got)'; mkdir -p '\(machine.home)/work/down'; "
-            + "cmp -s '\(folder)/big/data' '\(machine.home)/work/down/data' || cp '\(folder)/big/data' '\(machine.home)/work/down/data'"
+          "rm -rf '\(got)'; mkdir '\(got)'; mkdir -p '\(machine.home)/files/down'; "
+            + "cmp -s '\(folder)/big/data' '\(machine.home)/files/down/data' || cp '\(folder)/big/data' '\(machine.home)/files/down/data'"
         )
       },
       verify: { try Program.shell("cmp '\(folder)/big/data' '\(got)/data'") },
@@ -200,7 +200,7 @@ struct Transfers {
         try worker.perform(
           .collect(
             Collect(
-              control: Self.control, workdir: "~/work", outputs: [.init(source: "down/data", destination: "data")],
+              control: Self.control, workdir: "~/files", outputs: [.init(source: "down/data", destination: "data")],
               outputFolder: nil, root: got, partial: got + "/.partial", isLeftInCache: true)))
         return try worker.end()
       },
@@ -208,12 +208,12 @@ struct Transfers {
         Contender(name: "scp -r", goal: goal(link, 1, 1.3, 3)) {
           try Program.run(
             ["/usr/bin/scp"] + machine.options + [
-              "-q", "-r", "-P", "\(try machine.port(over: link))", "\(machine.host):\(machine.home)/work/down/data",
+              "-q", "-r", "-P", "\(try machine.port(over: link))", "\(machine.host):\(machine.home)/files/down/data",
               got + "/",
             ])
         },
         Contender(name: "ssh cat", goal: nil) {
-          try Program.run(machine.ssh(over: link, "cat ~/work/down/data"), stdout: got + "/data")
+          try Program.run(machine.ssh(over: link, "cat ~/files/down/data"), stdout: got + "/data")
         },
       ])
   }
@@ -230,7 +230,7 @@ struct Transfers {
       work: "1 of \(sizes.files) files changed, up again", link: link,
       prepare: {
         try Program.shell(
-          "mkdir -p '\(machine.home)/work'; rsync -a --delete '\(folder)/many' '\(machine.home)/work/'; "
+          "mkdir -p '\(machine.home)/files'; rsync -a --delete '\(folder)/many' '\(machine.home)/files/'; "
             + "head -c 4096 /dev/urandom >'\(file)'; touch -d '1 hour ago' '\(file)'")
       },
       verify: arrived("many"),
@@ -244,7 +244,7 @@ struct Transfers {
       work: "\(sizes.megabytes) MiB of which 1 MiB changed, up again", link: link,
       prepare: {
         try Program.shell(
-          "mkdir -p '\(machine.home)/work'; rsync -a --delete '\(folder)/big' '\(machine.home)/work/'; "
+          "mkdir -p '\(machine.home)/files'; rsync -a --delete '\(folder)/big' '\(machine.home)/files/'; "
             + "head -c 1048576 /dev/urandom | dd of='\(file)' bs=1048576 seek=\(sizes.megabytes / 3) conv=notrunc status=none; "
             + "touch -d '1 hour ago' '\(file)'")
       },
