@@ -16,11 +16,22 @@ struct UploadQueue {
   /// Files that came as they are there already.
   private(set) var keptBytes = 0
   private(set) var keptFiles = 0
-  private var kept: Set<Int> = []
+  /// Of each large file, bytes that are there already.
+  private var keptOf: [Int: Int] = [:]
   private var archives = 0
   /// What arrived with another hash.
   private var wrongMembers: [Int] = []
   private var wrongPieces: [Piece] = []
+
+  /// Folders and links, sent after everything was looked at.
+  private var held: [Int] = []
+  /// What is found to differ waits until everything was looked at.
+  private var isLooking = false
+  /// Large files whose part, or what is in their place, is longer or shorter than they are.
+  private var resized: Set<Int> = []
+  private var opened: [Int] = []
+  private var differingPieces: [Piece] = []
+  private var isLast = false
 
   private static let filesAtOnce = 4000
   private static let lookedAtOnce = 2000
@@ -40,8 +51,6 @@ struct UploadQueue {
     members = places.filter { !isLarge($0) }
     pieces = large.map { Piece(file: $0, range: 0..<(entries[$0].fileSize ?? 0)) }
   }
-
-  var isEmpty: Bool { requests.isEmpty && members.isEmpty && pieces.isEmpty }
 
   /// Paths that arrived wrong.
   var wrong: [[UInt8]] { (wrongMembers + wrongPieces.map(\.file)).map { tree.entries[$0].path } }
@@ -68,9 +77,6 @@ struct UploadQueue {
     requests += pieces.flatMap { $0.split(into: Self.widePiece) }.map { .hash($0) }
     (held, members, pieces, isLooking) = (members, [], [], true)
   }
-  private var held: [Int] = []
-  /// What is found to differ waits until everything was looked at.
-  private var isLooking = false
 
   /// Parts of large files that are to be changed are made of what is there.
   mutating func openParts() {
@@ -78,9 +84,6 @@ struct UploadQueue {
     (requests, pieces) = (large.filter(changing.contains).map { .open($0) }, [])
     opened = large.filter(changing.contains)
   }
-  /// Large files whose part, or what is in their place, is longer or shorter than they are.
-  private var resized: Set<Int> = []
-  private var opened: [Int] = []
 
   /// A copy proves nothing: the parts are asked for, piece by piece.
   mutating func lookAtParts() {
@@ -89,7 +92,6 @@ struct UploadQueue {
       requests += whole(file).split(into: Self.widePiece).map { UploadRequest.hash($0) }
     }
   }
-  private var keptOf: [Int: Int] = [:]
 
   private func whole(_ file: Int) -> Piece { Piece(file: file, range: 0..<(tree.entries[file].fileSize ?? 0)) }
 
@@ -106,7 +108,6 @@ struct UploadQueue {
       }
     }
   }
-  private var differingPieces: [Piece] = []
 
   mutating func sendTheRest() {
     (pieces, members) = (differingPieces + pieces, (held + members).sorted())
@@ -127,7 +128,6 @@ struct UploadQueue {
     isLast = true
     requests.append(.clear)
   }
-  private var isLast = false
 
   // MARK: Requests
 
