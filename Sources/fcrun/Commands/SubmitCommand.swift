@@ -140,8 +140,10 @@ struct Submission {
   private func drive(_ record: JobRecord, _ installation: Installation, _ cloud: Cloud) async throws {
     let form = json ? Console.Form.json : .text
     tellID(of: record)
-    let verdict = try await Drive(installation: installation, form: form).run(record.id, on: cloud, signals: signals)
-    StandardStream.leave(verdict.exitCode)
+    var drive = Drive(installation: installation, form: form)
+    // All of it, also where a submit of the same id has printed some already.
+    drive.printer = Console.printer(form, installation.folder(of: record.id), fromStart: true)
+    StandardStream.leave(try await drive.run(record.id, on: cloud, signals: signals).exitCode)
   }
 
   private func open(leavingBehind record: JobRecord, _ installation: Installation) {
