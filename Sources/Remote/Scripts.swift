@@ -542,7 +542,8 @@ package enum Script {
 
   /// Arguments: marker, control folder, workdir, 1 for the output folder too, patterns… Answer: sections, each opened by a line `marker name`:
   /// `matches N` (names, each ended by NUL), then for each domain (`w` workdir, `o` output folder) `refused D` (names), `large D` (names of files
-  /// that ``fetch`` is for) and `facts D` (a line for each of them), `tar D` (archives), `files D` (names) and `hashes D` (a line for each of `files`).
+  /// that ``fetch`` is for) and `facts D` (a line for each of them), `tar D` (archives), `files D` (names) and `hashes D` (a line for each of `files`). Ends with 3 where
+  /// a name went away meanwhile.
   package static let pack =
     words + digests + #"""
       place "$2"; C=$p; place "$3"; W=$p; O=$4
@@ -596,14 +597,20 @@ package enum Script {
         section refused $1; cat "$T/odd"
         section large $1; cat "$T/large"
         section facts $1
-        if [ -s "$T/large" ]; then LC_ALL=C xargs -0 stat -c '%s %a %Y %y %z' <"$T/large" || fail "the outputs could not be looked at"; fi
+        if [ -s "$T/large" ]; then LC_ALL=C xargs -0 stat -c '%s %a %Y %y %z' <"$T/large" || unread "$T/large" "the outputs could not be looked at"; fi
         section tar $1
-        if [ -s "$T/all" ]; then archive "$T/all" || fail "tar could not read the outputs"; fi
-        if [ -s "$T/links" ]; then archive "$T/links" -h || fail "tar could not read the outputs"; fi
+        if [ -s "$T/all" ]; then archive "$T/all" || unread "$T/all" "tar could not read the outputs"; fi
+        if [ -s "$T/links" ]; then archive "$T/links" -h || unread "$T/links" "tar could not read the outputs"; fi
         section files $1; cat "$T/files"
         section hashes $1
         plain=1; [ "$(tr -cd '\n' <"$T/files" | wc -c)" -eq 0 ] || plain=0
-        if [ -s "$T/files" ]; then digests $plain <"$T/files" || fail "the outputs could not be hashed"; fi
+        if [ -s "$T/files" ]; then digests $plain <"$T/files" || unread "$T/files" "the outputs could not be hashed"; fi
+      }
+      # A name that is there no more: the tree changed while it was read, and may be whole the next time.
+      unread() {
+        gone=$(<"$1" xargs -0 sh -c 'for f; do [ -e "$f" ] || [ -L "$f" ] || printf gone; done' fcrun)
+        [ -z "$gone" ] || end 3
+        fail "$2"
       }
       # GNU tar says 1 when a file changed meanwhile; the hashes will tell.
       archive() {

@@ -7,6 +7,8 @@ final class CollectVerb {
   /// Members of all archives together.
   static let mostMembers = 1_000_000
   static let mostRefusalsTold = 1000
+  /// How often outputs are read that something else writes to meanwhile.
+  static let mostReadings = 3
 
   private let verb: Collect
   private let ways: Ways
@@ -25,12 +27,11 @@ final class CollectVerb {
 
   func perform() async throws -> Transferred {
     defer { ways.close() }
-    do {
-      return try await receive()
-    } catch let failure as Failure where failure.kind == .integrity {
+    for _ in 1..<Self.mostReadings {
       // Something wrote to an output meanwhile, or bytes were hurt on their way: once more from the beginning.
-      return try await receive()
+      do { return try await receive() } catch let failure as Failure where failure.kind == .integrity {}
     }
+    return try await receive()
   }
 
   private func receive() async throws -> Transferred {
@@ -133,8 +134,13 @@ extension Conversation {
     }
     let title = String(decoding: line.dropFirst(sectionStart.count), as: UTF8.self)
     guard let status = Int(title) else { return title }
+    if status == 3 { throw Failure(kind: .integrity, message: try await changed()) }
     guard status == 0 else { throw try await complained() }
     return nil
+  }
+
+  private func changed() async throws -> String {
+    "the outputs changed while they were read: \(try await complained().message)"
   }
 
   /// The next name of a section, ended by NUL; nil at the next section.

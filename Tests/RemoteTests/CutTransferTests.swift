@@ -127,7 +127,7 @@ struct CutTransferTests {
 
   private func goOnWhereTheyStoppedNow() throws {
     // Much more than the windows of all channels: what is in them is lost with the connection.
-    try local.file("src/larger", Self.content(60_000_000, seed: 1002))
+    try local.file("src/larger", Self.content(120_000_000, seed: 1002))
     let all = try whole(upload).there
     try away("\(sshd.home)/work")
     let first = try Relay(to: sshd.port, .inOrder([Cut(.there, after: all * 3 / 4, resets: true)]))

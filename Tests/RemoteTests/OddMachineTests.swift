@@ -229,6 +229,36 @@ struct OddMachineTests {
     #expect(try worker.status(.status(Status(control: "~/c/job"))) == .notBegun)
   }
 
+  /// A checkpoint that is written under another name and renamed, just when it is read: once, or each time.
+  @Test("A file that goes away while outputs are read is left out of the next reading", arguments: [true, false])
+  func vanishingFile(_ once: Bool) throws {
+    let tool = """
+      #!/bin/sh
+      rm -f "$HOME"/work/d/.next*
+      \(once ? "" : #"echo 1 >"$HOME/work/d/.next$$""#)
+      exec /usr/bin/tar "$@"
+
+      """
+    let sshd = try PrivateSSHD(tools: ["tar": tool])
+    let worker = try WorkerProcess.connected(to: sshd)
+    let made = try worker.perform(
+      .exec(Exec(command: "mkdir -p ~/work/d && cd ~/work/d && echo 7 >steps && echo 8 >.next", timeout: 20)))
+    #expect(made.executed?.exitCode == 0, "\(made)")
+    let end = try worker.perform(
+      .collect(
+        Collect(
+          control: "~/c/job", workdir: "~/work", outputs: [Collect.Output(source: "d", destination: nil)],
+          outputFolder: nil, root: "\(local.path)/got", partial: "\(local.path)/got/.partial")))
+    if once {
+      #expect(end.transferred?.files == 1, "\(end)")
+      #expect(text(of: "\(local.path)/got/d/steps") == "7\n")
+    } else {
+      #expect(end.failure?.kind == .integrity, "\(end)")
+      #expect(end.failure?.message.contains("changed while they were read") == true, "\(end)")
+      #expect(text(of: "\(local.path)/got/d/steps") == nil)
+    }
+  }
+
   // MARK: The machine
 
   @Test(

@@ -441,8 +441,10 @@ struct LongWaitTests {
     "A machine that dies while the API goes on saying active: Ctrl-C gives it back within ten seconds", .faults(92, 106)
   )
   func silentDeath() async throws {
-    try await Bench.run(["preempt=true", "preempt_seconds=3", "preempt_status=active"], load: .waiting) { bench in
+    try await Bench.run(["preempt_status=active"], load: .waiting) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo begun; sleep 300"]))
+      try await eventually("the job has begun", else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
+      try bench.cloud.control("POST", "preempt/\(try #require(try bench.cloud.ledger().ids.first))")
       try await submit.says("refused", within: 60)
       submit.signal(2)
       let ended = try await submit.end(within: 12)

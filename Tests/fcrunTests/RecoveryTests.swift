@@ -5,26 +5,32 @@ import Testing
 /// A machine that goes in the middle of the work, and a job that goes on elsewhere.
 @Suite(.enabled(if: Binaries.canBoot, "no sshd"))
 struct RecoveryTests {
-  /// Counts to 30 in a file of the checkpoint, from where it finds that; says where that was.
+  /// Counts to 30 in a file of the checkpoint, from where it finds that; says where that was. The first attempt stays at 20.
   private static let counter = """
     mkdir -p ckpt; touch ckpt/steps; echo '*' >ckpt/.gitignore
     echo "$FCRUN_JOB_ID attempt $FCRUN_ATTEMPT from $(($(wc -l <ckpt/steps)))"
     while n=$(($(wc -l <ckpt/steps) + 1)); [ $n -le 30 ]; do
       cp ckpt/steps ckpt/.next; echo "$n $FCRUN_ATTEMPT" >>ckpt/.next; mv ckpt/.next ckpt/steps; sleep 0.2
+      [ $FCRUN_ATTEMPT:$n != 1:20 ] || sleep 300
     done
     cp ckpt/steps out
     """
 
   @Test("A pre-empted training goes on from its last checkpoint on the next machine", .faults(91))
   func resumesFromCheckpoint() async throws {
-    try await Bench.run(["preempt=1", "preempt_seconds=5"]) { bench in
+    try await Bench.run { bench in
       let spec = try bench.spec([
         "command": Self.counter, "outputs": ["out"], "checkpoint": ["source": "ckpt", "every": "1s"],
         "retry": ["on": ["preempted"], "attempts": 3],
       ])
-      let submit = try await bench.fcrun("submit", spec, within: 90)
+      let running = try bench.start("submit", spec)
+      let id = try await eventually("a checkpoint", within: 60, else: { running.err }) {
+        let shown = try? await bench.show()
+        return shown?["checkpoint"]["folder"].text == nil ? nil : shown?["id"].text
+      }
+      try bench.cloud.control("POST", "preempt/\(try #require(try bench.cloud.ledger().ids.first))")
+      let submit = try await running.end(within: 90)
       #expect(submit.code == 0, "\(submit.err)")
-      let id = try await bench.job()
       let lines = submit.out.split(separator: "\n").map(String.init)
       #expect(lines.count == 2 && lines.first == "\(id) attempt 1 from 0", "\(submit.out) \(submit.err)")
       let from = Int(lines.last?.split(separator: " ").last ?? "") ?? 0
