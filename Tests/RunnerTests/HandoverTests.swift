@@ -2,6 +2,7 @@ import ForwardCompute
 import Jobs
 import Remote
 import Runner
+import Simulation
 import Store
 import Synchronization
 import Testing
@@ -154,7 +155,7 @@ private final class SweepWorld: Sendable {
       let world = World(
         api: TinyAPI(cloud: cloud, life: life), clock: TinyClock(cloud: cloud), entropy: TinyEntropy(),
         hosts: TinyHosts(cloud: cloud, life: life), wakes: TinyWakes(life: life), secrets: TinySecrets(),
-        narrator: TinyNarrator(), logFolder: { _, _, _ in "" }, asksNodesAtOnce: false)
+        narrator: TinyNarrator(), logFolder: { _, _, _ in "" }, strands: StrandsInOrder())
       // With several drivers the world may move while it is looked at: it is looked at when they have ended.
       let journal = TinyJournal(store: store, life: life) { if self.sweep.maxParallel == 1 { self.check() } }
       _ = try? await Driver(world: world, journal: journal, handsOver: true).run(record)

@@ -67,6 +67,8 @@ import Testing
       var scenario = Scenario(Script(seed: seed, only: kinds))
       _ = await scenario.run()
       let kernel = scenario.kernel
+      // Of a machine that is kept nobody asks any more whether it is still there.
+      guard kernel.disk.record.state.attempt == nil else { continue }
       let ledger = kernel.cloud.ledger().filter { !kernel.witness.foreign.contains($0.id) }
       let cost = kernel.disk.record.state.cost(at: kernel.now)
       let spent = ledger.reduce(Decimal(0)) { $0 + $1.cost }
@@ -74,6 +76,24 @@ import Testing
       let seconds = hourly == 0 ? 0 : (cost - spent) * 3600 / hourly
       #expect(abs(seconds) <= poll, "seed \(seed): \(cost) is told, \(spent) was spent")
     }
+  }
+
+  /// GPUs that do nothing are given back within three looks, whatever breaks the connection; those that work are not.
+  @Test(arguments: [[], ["connections_break"], ["gpus_silent", "connections_break", "crash"]])
+  func idleGPUsEndAJobAndNothingElseDoes(kinds: [String]) async {
+    var ended = 0
+    for seed in UInt64(1)...60 {
+      let faults = Script(seed: seed, only: kinds).ingredients
+      let script = Script(calm: seed, ingredients: faults) {
+        $0.limits.idleGPU = IdleLimit(below: 5, duration: 120)
+        $0.checkpoint = JobPlan.CheckpointPlan(source: "ckpt", every: 20)
+      }
+      var scenario = Scenario(script)
+      let violations = await scenario.run()
+      #expect(violations.isEmpty, "seed \(seed): \(violations)")
+      if case .outOfTime(let why)? = scenario.outcome, why.hasPrefix("idle_gpu") { ended += 1 }
+    }
+    #expect(ended > 0, "none of 60")
   }
 
   @Test func theSameSeedGivesTheSameTrace() async {

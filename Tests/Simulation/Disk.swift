@@ -92,6 +92,9 @@ struct LocalFiles {
 
   var logs: [RunPlace: Log] = [:]
   var outputs: [Int: Outputs] = [:]
+  /// Of each node the newest complete one, and the one that is being fetched.
+  var checkpoints: [Int: (content: CheckpointContent, takenAt: Moment)] = [:]
+  var begunCheckpoints: [Int: CheckpointContent] = [:]
 
   /// Nothing that was not synced is left.
   mutating func cutPower() {
