@@ -31,7 +31,7 @@ import Testing
     let home = try makeHome()
     defer { try? FileManager.default.removeItem(atPath: home) }
     let stores = try (2..<8).map { _ in try JobStore(home: home) }
-    let kept = try await withThrowingTaskGroup(of: JobRecord.self) { group in
+    let first = try await withThrowingTaskGroup(of: Subject?.self) { group in
       for (number, store) in stores.enumerated() {
         group.addTask {
           var job = JobRecord.sample("aaaaaaaaaaaaaaa\(number + 2)")
@@ -43,7 +43,8 @@ import Testing
     }
     let stored = try stores[0].jobs(unfinishedOnly: false)
     #expect(stored.count == 1)
-    #expect(kept.allSatisfy { $0 == stored.first })
+    #expect(first.filter { $0 == nil }.count == 1)
+    #expect(first.allSatisfy { $0 == nil || $0 == stored.first.map(Subject.job) })
     #expect(try stores[5].find("dag.step") == stored.first)
   }
 
@@ -236,6 +237,21 @@ extension JobRecord {
     #expect(throws: StoreError.self) { try store.insert(sweep, jobs) }
     #expect(throws: StoreError.self) { try store.sweep(sweep.id) }
     #expect(throws: StoreError.unknownJob("aaaaaaaaaaaaaaaa")) { try store.job("aaaaaaaaaaaaaaaa") }
+  }
+
+  @Test func ofJobsAndSweepsWithOneSubmitIDTheFirstIsStored() throws {
+    let store = try JobStore.empty()
+    var keyed = sweep
+    keyed.submitID = "step"
+    #expect(try store.insert(keyed, jobs) == nil)
+    var again = keyed
+    again.id = "tttttttttttttttt"
+    #expect(try store.insert(again, []) == .sweep(keyed))
+    var job = JobRecord.sample("cccccccccccccccc")
+    job.arrangement.submitID = "step"
+    #expect(try store.insert(job) == .sweep(keyed))
+    #expect(throws: StoreError.unknownJob(job.id)) { try store.job(job.id) }
+    #expect(try store.subject("step") == .sweep(keyed) && store.subject(submitID: "step") == .sweep(keyed))
   }
 
   @Test func aPersonMeansASweepByIdOrNameAndATaskByItsIndex() throws {
