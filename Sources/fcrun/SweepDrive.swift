@@ -206,7 +206,8 @@ extension SweepDrive {
 extension Outcome {
   /// Nothing is left for a task that has not begun.
   static func spent(_ cap: Decimal) -> Outcome {
-    .outOfBudget("max_cost of $\(Jobs.Money.exact(cap)) for the whole sweep was used up before this task could begin")
+    .outOfBudget(
+      "max_cost of $\(Jobs.Money.exact(cap)) for the whole sweep leaves too little for this task to boot a machine")
   }
 }
 

@@ -223,6 +223,31 @@ extension JobRecord {
     try body(store)
   }
 
+  /// At most $1.25 for both, on a machine of so many dollars an hour that takes so many seconds to boot.
+  private func allowance(price: Decimal, boot: Int?, free: Int, spent: Decimal = 0) throws -> Decimal? {
+    var tasks = jobs
+    for place in tasks.indices {
+      tasks[place].arrangement.candidates[0].hourlyPrice = price
+      tasks[place].arrangement.candidates[0].maxBootSeconds = boot
+    }
+    tasks[0].context.plan.limits.maxCost = spent
+    if spent > 0 {
+      let task = tasks[0]
+      tasks[0].state = try task.state.after(.chosen(.sample), in: task.context, at: task.createdAt)
+    }
+    return SweepBudget(cap: 1.25, tasks: tasks).allowance(for: tasks[1], free: free)
+  }
+
+  @Test func aTaskGetsItsPartOfTheMoneyButNeverLessThanABootTakes() throws {
+    #expect(try allowance(price: 3, boot: 60, free: 2) == Decimal(string: "0.625"))
+    #expect(
+      try allowance(price: 3, boot: 60, free: 3) == Decimal(string: "0.416666"), "written as people write amounts")
+    #expect(try allowance(price: 3, boot: 600, free: 3) == 1, "twice its boot, and others later")
+    #expect(try allowance(price: 3, boot: 600, free: 3, spent: Decimal(string: "0.5")!) == Decimal(string: "0.75"))
+    #expect(try allowance(price: 3, boot: 600, free: 3, spent: 1) == nil, "a boot takes 0.50, and 0.25 is left")
+    #expect(try allowance(price: 3, boot: nil, free: 1, spent: 1) == Decimal(string: "0.25"))
+  }
+
   @Test func aSweepComesBackWithItsTasksInOrder() throws {
     try withStore { store in
       let (stored, tasks) = (try store.sweep(sweep.id), try store.tasks(of: sweep.id))
