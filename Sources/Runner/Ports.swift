@@ -57,7 +57,7 @@ package protocol Wakes: Sendable {
   /// crash. With a `mercy` it gets that long to end by itself, what came first is told to `heard` at once instead, and what it
   /// answers counts, also when it was called back by then.
   func run(
-    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) -> Void,
+    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) async -> Void,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?)
 }
@@ -65,7 +65,7 @@ package protocol Wakes: Sendable {
 /// Where the driver finds a job and commits what it does.
 package protocol Journal: Sendable {
   func job(_ id: String) throws(StoreError) -> JobRecord
-  func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError)
+  func commit(_ job: JobRecord, event: String, at now: Moment) async throws(StoreError)
   /// See ``JobStore/handOver(_:at:event:)``.
   func handOver(_ job: JobRecord, at now: Moment, event: (_ heir: String) -> String) throws(StoreError) -> JobRecord?
 }

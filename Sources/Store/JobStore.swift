@@ -20,6 +20,7 @@ import Jobs
 /// No network call is ever made inside a transaction. Throws ``StoreError``.
 package final class JobStore: Sendable {
   private let queue: DatabaseQueue
+  private let sharedWrite = SharedWrite()
   private let ballast: Ballast?
 
   /// Opens or makes `fcrun.db` in `home`.
@@ -182,7 +183,17 @@ extension JobStore {
   /// The job's names go under watch in the same transaction, for ``Window/watch`` from now: a POST may be executed late,
   /// or twice, whatever was answered, and it may have left long after its intent was committed.
   /// - Throws: ``StoreError/fenced(_:)`` when another process has claimed the job.
-  package func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
+  ///
+  /// Those of several jobs that come at the same time share a transaction, and so one wait for the disk (rulings 15).
+  package func commit(_ job: JobRecord, event: String, at now: Moment) async throws(StoreError) {
+    try await sharedWrite.perform(
+      { try Self.commit($0, job, event: event, at: now) },
+      together: { [queue] body in try queue.write(body) },
+      alone: { [self] in Result { () throws(StoreError) in try commitAlone(job, event: event, at: now) } })
+  }
+
+  /// The same in a transaction of its own, at once.
+  package func commitAlone(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
     try writeOnFullDisk { try Self.commit($0, job, event: event, at: now) }
   }
 

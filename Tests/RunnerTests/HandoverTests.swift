@@ -403,7 +403,7 @@ private struct TinyJournal: Journal {
   func job(_ id: String) throws(StoreError) -> JobRecord { try store.job(id) }
 
   func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
-    let result = life.call { Result { () throws(StoreError) in try store.commit(job, event: event, at: now) } }
+    let result = life.call { Result { () throws(StoreError) in try store.commitAlone(job, event: event, at: now) } }
     check()
     // A dead process hears nothing any more; this ends its loop.
     guard let result else { throw .fenced(job.id) }
@@ -435,7 +435,7 @@ private struct TinyWakes: Wakes {
   let life: Life
 
   func run(
-    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) -> Void,
+    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) async -> Void,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?) {
     let event = await operation()

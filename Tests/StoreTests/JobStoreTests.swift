@@ -53,7 +53,7 @@ import Testing
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       let first = try store.claim("aaaaaaaaaaaaaaaa")
       _ = try store.claim("aaaaaaaaaaaaaaaa")
-      #expect(throws: StoreError.fenced(first.id)) { try store.commit(first, event: "late", at: first.updatedAt) }
+      #expect(throws: StoreError.fenced(first.id)) { try store.commitAlone(first, event: "late", at: first.updatedAt) }
     }
   }
 
@@ -62,7 +62,7 @@ import Testing
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
       job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
-      try store.commit(job, event: "chosen", at: job.createdAt)
+      try store.commitAlone(job, event: "chosen", at: job.createdAt)
       #expect(try store.watchedNames().map(\.name) == job.state.attempt?.machines.map(\.name))
     }
   }
@@ -72,7 +72,7 @@ import Testing
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
       job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
-      try store.commit(job, event: "chosen", at: job.createdAt)
+      try store.commitAlone(job, event: "chosen", at: job.createdAt)
       let account = job.arrangement.accountFingerprint
       try store.endWatch(lookedAt: job.createdAt + (Window.watch - .milliseconds(1)), account: account)
       #expect(try store.watchedNames().count == 1)
@@ -88,13 +88,13 @@ import Testing
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
       job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
-      try store.commit(job, event: "chosen", at: job.createdAt)
+      try store.commitAlone(job, event: "chosen", at: job.createdAt)
       // Two days later the job ends, and that is when the last machine may have been seen to go.
       let late = job.createdAt + .seconds(48 * 3600)
       let attempt = try #require(job.state.attempt)
       let past = PastAttempt(attempt, outcome: .cancelled, releasedAt: late)
       job.state = JobState(phase: .finished(.cancelled, kept: nil), past: [past])
-      try store.commit(job, event: "verified", at: late)
+      try store.commitAlone(job, event: "verified", at: late)
       #expect(try store.watchedNames().map(\.name) == past.names)
       #expect(try store.watchedNames().first?.until == late + Window.watch)
     }
@@ -105,7 +105,7 @@ import Testing
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
       job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
-      try store.commit(job, event: "chosen x", at: job.createdAt)
+      try store.commitAlone(job, event: "chosen x", at: job.createdAt)
       #expect(try store.journal(of: job.id).map(\.phase) == ["choosing", "creating"])
       #expect(try store.journal(of: job.id).map(\.event) == ["submitted", "chosen x"])
     }
@@ -309,7 +309,7 @@ extension JobRecord {
     try withStore { store in
       var begun = try store.claim(jobs[0].id)
       begun.state = try begun.state.after(.chosen(.sample), in: begun.context, at: begun.createdAt)
-      try store.commit(begun, event: "chosen", at: begun.createdAt)
+      try store.commitAlone(begun, event: "chosen", at: begun.createdAt)
       var late = try store.claim(jobs[1].id)
       let tasks = try store.tasks(of: sweep.id)
       let count = try store.end(waiting: tasks, by: .cancelRequested, word: "cancelled", at: begun.createdAt)
@@ -317,7 +317,7 @@ extension JobRecord {
       #expect(try store.job(begun.id).state == begun.state)
       #expect(try store.job(late.id).state.outcome == .cancelled)
       late.state = try late.state.after(.chosen(.sample), in: late.context, at: late.createdAt)
-      #expect(throws: StoreError.fenced(late.id)) { try store.commit(late, event: "chosen", at: late.createdAt) }
+      #expect(throws: StoreError.fenced(late.id)) { try store.commitAlone(late, event: "chosen", at: late.createdAt) }
     }
   }
 
@@ -410,7 +410,7 @@ extension JobRecord {
           let id = String(repeating: "\(writer)", count: 16)
           try store.insert(.sample(id))
           let job = try store.claim(id)
-          for turn in 0..<30 { try store.commit(job, event: "turn \(turn)", at: job.createdAt) }
+          for turn in 0..<30 { try store.commitAlone(job, event: "turn \(turn)", at: job.createdAt) }
         }
       }
       try await group.waitForAll()
