@@ -192,9 +192,9 @@ struct Submission {
     let ceiling = prepared.costCeiling.map {
       "at most $\(Jobs.Money.formatUp($0))"
     }
-    let tasks = prepared.sweep.map { "\($0.tasks.count) tasks, \($0.maxParallel) at once, on " } ?? ""
+    let tasks = prepared.sweep.map { "\(Counted.text($0.tasks.count, "task")), \($0.maxParallel) at once, on " } ?? ""
     let question =
-      "\(tasks)\(best.inWords) (\(best.provider)), \(upload.fileCount) files to send, \(ceiling ?? "no ceiling of the cost"). Go on? [Y/n] "
+      "\(tasks)\(best.inWords) (\(best.provider)), \(Counted.text(upload.fileCount, "file")) to send, \(ceiling ?? "no ceiling of the cost"). Go on? [Y/n] "
     _ = StandardStream.write(question, to: STDERR_FILENO)
     return ["", "y", "yes"].contains((readLine() ?? "n").lowercased())
   }
@@ -256,7 +256,7 @@ extension Submission {
     }
     let left = skipped.isEmpty ? "" : "; skipped, because the outputs are there: " + IndexList.text(skipped)
     _ = StandardStream.write(
-      "fcrun: sweep \(sweep.id) (\(sweep.name)), \(tasks.count) of \(sweep.tasks.count) tasks, \(sweep.maxParallel) at once\(left)\n",
+      "fcrun: sweep \(sweep.id) (\(sweep.name)), \(tasks.count) of \(Counted.text(sweep.tasks.count, "task")), \(sweep.maxParallel) at once\(left)\n",
       to: STDERR_FILENO)
   }
 }
