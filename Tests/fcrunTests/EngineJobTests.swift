@@ -14,7 +14,9 @@ import Testing
 /// installed: FCRUN_TEST_RAY and FCRUN_TEST_TORCH name the folders with `ray` and `torchrun`.
 enum EnginesHere {
   static let canSeparate: Bool = {
-    if Binaries.canBoot, geteuid() == 0, system("unshare --net --mount --pid --fork true 2>/dev/null") == 0 { return true }
+    if Binaries.canBoot, geteuid() == 0, system("unshare --net --mount --pid --fork true 2>/dev/null") == 0 {
+      return true
+    }
     FileHandle.standardError.write(Data("SKIPPED: no network namespaces for this user, so no cable is pulled\n".utf8))
     return false
   }()
@@ -29,7 +31,7 @@ enum EnginesHere {
 
   private static func system(_ script: String) -> Int32 {
     var pid: pid_t = 0
-    var words: [UnsafeMutablePointer<CChar>?] = ["sh", "-c", script].map { strdup($0) } + [nil]
+    var words: [UnsafeMutablePointer<CChar>?] = (["sh", "-c", script] as [String]).map { strdup($0) } + [nil]
     defer { for word in words { free(word) } }
     guard posix_spawn(&pid, "/bin/sh", nil, nil, &words, environ) == 0 else { return 127 }
     var status: Int32 = 0
@@ -44,7 +46,8 @@ struct EngineJobTests {
   }
 
   private func standIn(_ bench: Bench) throws {
-    try bench.write("bin/torchrun", "#!/bin/sh\nwhile [ \"${1#--}\" != \"$1\" ]; do shift; done\nexec \"$@\"\n", mode: 0o755)
+    try bench.write(
+      "bin/torchrun", "#!/bin/sh\nwhile [ \"${1#--}\" != \"$1\" ]; do shift; done\nexec \"$@\"\n", mode: 0o755)
   }
 
   @Test("Each node has an address, a name and processes of its own; one whose cable is pulled is lost within seconds")
@@ -80,7 +83,7 @@ struct EngineJobTests {
       try standIn(bench)
       let submit = try bench.start("submit", spec)
       try await eventually("both are apart", within: 60, else: { submit.err }) {
-        try (0..<2).allSatisfy { (try? bench.cloud.control("POST", "isolate/\(try node($0, bench))")) != nil } ? true : nil
+        (0..<2).allSatisfy { (try? bench.cloud.control("POST", "isolate/\(try node($0, bench))")) != nil } ? true : nil
       }
       let ended = try await submit.end(within: 120)
       #expect(ended.code == 69, "\(ended.err)")
@@ -89,7 +92,8 @@ struct EngineJobTests {
     }
   }
 
-  @Test("Open MPI adds up over three nodes, and its exit code is the rank's", .enabled(if: EnginesHere.hasMPI, "no MPI"))
+  @Test(
+    "Open MPI adds up over three nodes, and its exit code is the rank's", .enabled(if: EnginesHere.hasMPI, "no MPI"))
   func mpi() async throws {
     try await Bench.run(hosts: "netns") { bench in
       try bench.write("sum.c", Self.sum)
@@ -140,7 +144,8 @@ struct EngineJobTests {
       try bench.write("tasks.py", Self.tasks)
       let spec = try bench.spec([
         "nodes": 3, "engine": "ray", "on_node_loss": "continue", "files": ["tasks.py"],
-        "envs": ["PATH": "\(EnginesHere.ray ?? ""):/usr/sbin:/usr/bin:/bin"], "command": "python3 tasks.py; exit $(($? + 5))",
+        "envs": ["PATH": "\(EnginesHere.ray ?? ""):/usr/sbin:/usr/bin:/bin"],
+        "command": "python3 tasks.py; exit $(($? + 5))",
       ])
       let submit = try bench.start("submit", spec)
       try await eventually("tasks run", within: 180, else: { submit.err }) {
