@@ -159,6 +159,21 @@ package struct Launch: Codable, Sendable, Equatable {
   /// An upload has made the control folder. A machine that does not have it any more has lost its disk, and with it the
   /// record of whether the command ever started: nothing is started then.
   package var isUploaded: Bool?
+  /// Runs around setup and command; nil: they run by themselves.
+  package var engine: Engine?
+
+  /// Scripts for the shell that ``Script/run`` is.
+  package struct Engine: Codable, Sendable, Equatable {
+    /// After setup, in its phase.
+    package var prepare: String
+    /// In place of the command, which is `$2/go.user` for it.
+    package var command: String
+
+    package init(prepare: String, command: String) {
+      self.prepare = prepare
+      self.command = command
+    }
+  }
 
   package struct Variable: Codable, Sendable, Equatable {
     package var name: String
@@ -177,7 +192,7 @@ package struct Launch: Codable, Sendable, Equatable {
 
   package init(
     control: String, workdir: String, environment: [Variable], setup: String?, command: Command, maxDuration: Double?,
-    grace: Double, isUploaded: Bool? = nil
+    grace: Double, isUploaded: Bool? = nil, engine: Engine? = nil
   ) {
     self.control = control
     self.workdir = workdir
@@ -187,6 +202,7 @@ package struct Launch: Codable, Sendable, Equatable {
     self.maxDuration = maxDuration
     self.grace = grace
     self.isUploaded = isUploaded
+    self.engine = engine
   }
 }
 

@@ -19,7 +19,7 @@ extension World {
   ) async -> Event {
     guard let plan = job.context.plan.checkpoint, checkpoints != nil else { return await work() }
     let event = await beside(work) { group in
-      for machine in attempt.machines {
+      for machine in attempt.present {
         group.addTask {
           await takeCheckpoints(of: machine, every: .seconds(plan.every), in: attempt, for: job)
           return nil
@@ -65,7 +65,7 @@ extension World {
   private func takeLastCheckpoint(after event: Event?, of attempt: Attempt, for job: JobRecord) async {
     guard case .ended(let ends)? = event, ends.contains(where: \.isFailure), !Task.isCancelled else { return }
     await within(.seconds(max(1, job.context.plan.limits.outputGrace))) {
-      _ = await each(attempt.machines) { await takeCheckpoint(of: $0, in: attempt, for: job) }
+      _ = await each(attempt.present) { await takeCheckpoint(of: $0, in: attempt, for: job) }
     }
   }
 

@@ -49,7 +49,7 @@ import Testing
     #expect(spec.maxParallel?.value == 3)
     #expect(spec.checkpoint?.value == JobSpec.Checkpoint(source: "c", every: 300))
     #expect(spec.notify?.value == [JobSpec.Notice(on: ["end"], channel: .webhook("https://a"))])
-    #expect(spec.engine?.value == .ray)
+    #expect(spec.engine?.value == EngineChoice(.ray))
   }
 
   @Test func allProblemsComeAtOnceAndInTheOrderOfTheFile() {

@@ -213,6 +213,9 @@ extension Kernel {
     guard outcome.isSuccess else { return }
     for (place, id, run) in runs {
       checkLog(at: place, of: id, run)
+      if let code = run.record(at: now)?.code, code != 0 {
+        violate("I6: success, and node \(place.node) ended with \(code)")
+      }
       if files.outputs[place.node].map({ $0.source != id || !$0.isFinal }) ?? true {
         violate("I8: success without the outputs of node \(place.node)")
       }
