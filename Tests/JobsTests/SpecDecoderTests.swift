@@ -425,7 +425,7 @@ import Testing
     ),
     (
       "\"outputs\": [{\"source\": \"a\", \"exclude\": []}]",
-      "2:29: outputs[0].exclude: unknown field; expected one of source, destination"
+      "2:29: outputs[0].exclude: unknown field; expected one of source, destination, nodes"
     ),
     (
       "\"outputs\": [\"a\", \"a\"]",
