@@ -39,6 +39,8 @@ package struct Connect: Codable, Sendable, Equatable {
   package var pin: String?
   /// Seconds for TCP, key exchange and authentication together.
   package var timeout: Double
+  /// Seconds without a sign of life after which the open connection counts as broken.
+  package var silence: Double
 
   /// Where the private half of the registered key is.
   package enum Key: Codable, Sendable, Equatable {
@@ -47,13 +49,16 @@ package struct Connect: Codable, Sendable, Equatable {
     case agent(publicKey: String, socket: String)
   }
 
-  package init(host: String, port: Int, users: [String], key: Key, pin: String?, timeout: Double) {
+  package init(
+    host: String, port: Int, users: [String], key: Key, pin: String?, timeout: Double, silence: Double = 15
+  ) {
     self.host = host
     self.port = port
     self.users = users
     self.key = key
     self.pin = pin
     self.timeout = timeout
+    self.silence = silence
   }
 }
 

@@ -232,14 +232,25 @@ extension World {
     guard attempt.present.count > 1, failure.isOfNetwork, !Task.isCancelled else { return nil }
     let machine = attempt.machines[node]
     var link = job.link(to: machine)
-    link.timeout = .seconds(5)
+    link.timeout = Pace.lastCall
     guard case .failure(let again) = await hosts.connect(link), again.isOfNetwork else { return nil }
     let others = attempt.present.filter { $0.node != node }
-    let answers = await each(others) { other in
-      await hosts.perform(.status(Status(control: job.control(of: attempt))), on: job.link(to: other)) { _ in }
-    }
-    guard answers.contains(where: \.isSignOfLife), !Task.isCancelled else { return nil }
+    guard await someoneLives(among: others, of: attempt, for: job), !Task.isCancelled else { return nil }
     return NodeEnd(node: node, how: await wayOfGoing(machine, "\(failure.message)", in: attempt))
+  }
+
+  /// The first answer counts: another node may be gone as well.
+  private func someoneLives(among machines: [Machine], of attempt: Attempt, for job: JobRecord) async -> Bool {
+    let status = Request.Verb.status(Status(control: job.control(of: attempt)))
+    let isAlive: @Sendable (Machine) async -> Bool = { machine in
+      await hosts.perform(status, on: job.link(to: machine)) { _ in }.isSignOfLife
+    }
+    guard asksNodesAtOnce else { return await each(machines, isAlive).contains(true) }
+    return await withTaskGroup(of: Bool.self) { group in
+      for machine in machines { group.addTask { await isAlive(machine) } }
+      defer { group.cancelAll() }
+      return await group.contains(true)
+    }
   }
 
   /// A remote script that was killed says nothing about the command: it is asked for again, like after a cut.
@@ -327,7 +338,7 @@ extension JobRecord {
     return Link(
       machine: machine.name, host: machine.address?.host ?? "", port: machine.address?.port ?? 22,
       users: told.map { [$0] } ?? ["root", "ubuntu"], pin: machine.hostKey, key: arrangement.key,
-      timeout: .seconds(20))
+      timeout: .seconds(20), silence: context.plan.nodes > 1 ? Pace.silenceOfNode : Pace.silence)
   }
 
 }

@@ -67,7 +67,7 @@ struct EngineJobTests {
       let before = Date()
       try bench.cloud.control("POST", "unplug/\(lost)")
       try await submit.says("stopping: node 2 (\(lost)) is lost", within: 60)
-      #expect(Date().timeIntervalSince(before) < 30)
+      #expect(Date().timeIntervalSince(before) < 20, "15 s, and what a busy computer adds")
       let ended = try await submit.end(within: 90)
       #expect(ended.code == 76 && ended.out.contains("told"), "\(ended.err)")
       #expect(try bench.cloud.ledger().live == 0)
