@@ -237,10 +237,11 @@ package final class Bench: Sendable {
   }
 
   /// A log file as it lies in the state folder.
-  package func log(_ stream: String, job: String? = nil, attempt: Int = 1) async throws -> Data {
+  package func log(_ stream: String, job: String? = nil, attempt: Int = 1, node: Int = 0) async throws -> Data {
     let id: String
     if let job { id = job } else { id = try await self.job() }
-    return FileManager.default.contents(atPath: "\(home)/jobs/\(id)/attempt-\(attempt)/node-0/\(stream).log") ?? Data()
+    let folder = "\(home)/jobs/\(id)/attempt-\(attempt)/node-\(node)"
+    return FileManager.default.contents(atPath: "\(folder)/\(stream).log") ?? Data()
   }
 
   /// Waits until the newest job is in one of these states.
