@@ -169,7 +169,7 @@ private struct TableReader {
     guard cells.count == names.count else {
       let column = cells.count > names.count ? cells[names.count].column : line.unicodeScalars.count + 1
       report(
-        number, column, "has \(cells.count) values",
+        number, column, "has \(cells.count) value\(cells.count == 1 ? "" : "s")",
         expected: "\(names.count), with a tab between two, as the first line has")
       return []
     }

@@ -391,7 +391,7 @@ package struct Progress: Codable, Sendable, Equatable {
 }
 
 package struct LogGrowth: Codable, Sendable, Equatable {
-  package enum Stream: String, Codable, Sendable { case stdout, stderr }
+  package enum Stream: String, Codable, Sendable, CaseIterable { case stdout, stderr }
   package var stream: Stream
   /// Size of the local file now.
   package var size: Int

@@ -429,13 +429,15 @@ package enum Script {
       end 0
       """#
 
-  /// Are the GPUs there? `none` without nvidia-smi, else `gpus N`, or `dead TEXT`. For ``Exec``.
+  /// Are the GPUs there? `none` without nvidia-smi, else `gpus N TEXT`, or `dead TEXT`, with the first that nvidia-smi says
+  /// beside its list: on stdout, as its failures are. For ``Exec``.
   package static let gpus = #"""
     command -v nvidia-smi >/dev/null 2>&1 || { echo none; exit 0; }
     if command -v timeout >/dev/null 2>&1; then out=$(timeout 40 nvidia-smi -L 2>&1); else out=$(nvidia-smi -L 2>&1); fi
     r=$?
-    if [ $r != 0 ]; then printf 'dead exit code %s: %s\n' $r "$(printf '%s\n' "$out" | head -n 1)"; exit 0; fi
-    printf 'gpus %s\n' "$(printf '%s\n' "$out" | grep -c '^GPU [0-9]')"
+    said=$(printf '%s\n' "$out" | grep '[^[:space:]]' | grep -v '^GPU [0-9]' | head -n 1)
+    if [ $r != 0 ]; then printf 'dead exit code %s%s\n' $r "${said:+: $said}"; exit 0; fi
+    printf 'gpus %s %s\n' "$(printf '%s\n' "$out" | grep -c '^GPU [0-9]')" "$said"
     """#
 
   /// The utilization of each GPU in percent, a line for each (nvidia-smi(1)). For ``Exec``.
@@ -451,7 +453,7 @@ package enum Script {
       limit() { if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift; "$@"; fi; }
       if [ -f ooms ] && read -r a b c d <ooms; then
         [ "$c" -le "$a" ] || printf 'oom the kernel killed %s of its processes for memory\n' "$((c - a))"
-        [ "$d" -le "$b" ] || printf 'hostoom the kernel killed %s processes for memory\n' "$((d - b))"
+        [ "$d" -le "$b" ] || printf 'hostoom the kernel killed for memory, processes: %s\n' "$((d - b))"
       fi
       if [ -f sup ] && read -r pid start booted <sup; then
         since=$((start / $(getconf CLK_TCK 2>/dev/null || echo 100)))
@@ -466,7 +468,8 @@ package enum Script {
         done
       fi
       if command -v nvidia-smi >/dev/null 2>&1; then
-        out=$(limit 10 nvidia-smi -L 2>&1) || printf 'gpu nvidia-smi: %s\n' "$(printf %s "$out" | head -n 1)"
+        out=$(limit 10 nvidia-smi -L 2>&1); r=$?; out=$(printf '%s\n' "$out" | grep '[^[:space:]]')
+        [ $r = 0 ] || printf 'gpu nvidia-smi: %s\n' "$(printf '%s\n' "${out:-exit code $r}" | head -n 1)"
         case $out in *'GPU is lost'* | *'fallen off the bus'* | *'Unable to determine the device handle'*)
           printf 'gpu nvidia-smi: %s\n' "$(printf %s "$out" | head -n 1)" ;;
         esac

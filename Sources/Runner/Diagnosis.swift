@@ -80,11 +80,18 @@ extension World {
 package enum GPUCheck {
   /// nil when nothing is wrong, and for an answer that says nothing: a machine without nvidia-smi may be fine.
   package static func wrong(_ answer: String, _ promised: Int) -> String? {
-    let words = answer.split(separator: "\n").last?.split(separator: " ", maxSplits: 1).map(String.init) ?? []
-    guard words.count == 2 else { return nil }
-    if words[0] == "dead" { return "the GPU driver does not work (nvidia-smi: \(words[1].prefix(200)))" }
-    guard words[0] == "gpus", let found = Int(words[1]), found < promised else { return nil }
-    return "it has \(found) GPUs, the offering promises \(promised)"
+    guard let last = answer.split(separator: "\n").last else { return nil }
+    let (word, told) = firstWord(last)
+    if word == "dead" { return "the GPU driver does not work (nvidia-smi: \(told.prefix(200)))" }
+    let (number, said) = firstWord(told)
+    guard word == "gpus", let found = Int(number), found < promised else { return nil }
+    let words = "it has \(Counted.text(found, "GPU")), the offering promises \(promised)"
+    return said.isEmpty ? words : words + " (nvidia-smi: \(said.prefix(200)))"
+  }
+
+  private static func firstWord(_ text: Substring) -> (Substring, rest: Substring) {
+    let words = text.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
+    return (words[0], words.count > 1 ? words[1] : "")
   }
 }
 

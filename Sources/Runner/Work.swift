@@ -114,30 +114,23 @@ extension World {
 
   /// After a DELETE that came first: what still comes of logs and outputs is taken, for a short while.
   func salvage(_ attempt: Attempt, for job: JobRecord) async -> Event {
-    guard asksNodesAtOnce else {
-      _ = await collect(attempt, for: job)
-      return .salvaged
-    }
     await within(Pace.salvage) {
-      async let logs: Void = within(Pace.salvageOfLogs) {
-        _ = await each(attempt.unended) { machine in
-          await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
-        }
+      await strands.both {
+        await within(Pace.salvageOfLogs) { await takeLogs(of: attempt, for: job) }
+      } and: {
+        _ = await collect(attempt, for: job)
       }
-      _ = await collect(attempt, for: job)
-      await logs
     }
     return .salvaged
   }
 
+  private func takeLogs(of attempt: Attempt, for job: JobRecord) async {
+    _ = await each(attempt.unended) { machine in await follow(machine, in: attempt, for: job) }
+  }
+
   /// Gives `work` up when `limit` has passed.
   func within(_ limit: Duration, _ work: @escaping @Sendable () async -> Void) async {
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask { await clock.sleep(for: limit) }
-      group.addTask { await work() }
-      await group.next()
-      group.cancelAll()
-    }
+    await strands.run(work, before: { await clock.sleep(for: limit) })
   }
 
   /// A verb that may be repeated, asked again a few times where the machine only fell silent over it.
@@ -180,77 +173,52 @@ extension World {
   }
 
   private func followAll(_ attempt: Attempt, for job: JobRecord) async -> Event {
-    let running = attempt.unended
-    guard asksNodesAtOnce, running.count > 1 else { return await followInOrder(running, attempt, for: job) }
-    return await withTaskGroup(of: (Int, WorkerEvent.Kind).self) { group in
-      for machine in running {
-        group.addTask {
-          let request = followRequest(on: machine, in: attempt, for: job)
-          return (machine.node, await ask(request, of: machine, in: attempt, for: job))
-        }
-      }
-      let start = clock.now()
-      var ends: [NodeEnd] = []
-      for await (node, answer) in group {
-        if case .failed(let failure) = answer {
-          if let loss = await loss(of: node, after: failure, in: attempt, for: job) {
-            ends.append(loss)
-            break
-          }
-          group.cancelAll()
-          return ends.isEmpty ? unfollowed(failure, since: start) : .ended(ends)
-        }
-        if let end = NodeEnd(node: node, answer) { ends.append(end) }
-        if job.context.plan.isDecided(by: ends) { break }
-      }
-      group.cancelAll()
-      return .ended(ends)
-    }
-  }
-
-  private func followInOrder(_ machines: [Machine], _ attempt: Attempt, for job: JobRecord) async -> Event {
     let start = clock.now()
     var ends: [NodeEnd] = []
-    for machine in machines {
-      let request = followRequest(on: machine, in: attempt, for: job)
-      let answer = await ask(request, of: machine, in: attempt, for: job)
-      if case .failed(let failure) = answer {
-        if let loss = await loss(of: machine.node, after: failure, in: attempt, for: job) {
-          return .ended(ends + [loss])
-        }
-        return ends.isEmpty ? unfollowed(failure, since: start) : .ended(ends)
+    var failure: Failure?
+    await strands.run(attempt.unended.map { machine in { await followed(machine, in: attempt, for: job) } }) { _, how in
+      switch how {
+      case .success(let end): if let end { ends.append(end) }
+      case .failure(let what): failure = what
       }
-      if let end = NodeEnd(node: machine.node, answer) { ends.append(end) }
-      if job.context.plan.isDecided(by: ends) { break }
+      return failure != nil || job.context.plan.isDecided(by: ends)
     }
+    if let failure, ends.isEmpty { return unfollowed(failure, since: start) }
     return .ended(ends)
   }
 
-  /// Whether a node whose connection broke is gone: it lets nobody in any more, and another one is alive. Where none is it may as well be
-  /// this computer that has lost its network, and everything is tried again.
-  private func loss(of node: Int, after failure: Failure, in attempt: Attempt, for job: JobRecord) async -> NodeEnd? {
-    guard attempt.present.count > 1, failure.isOfNetwork, !Task.isCancelled else { return nil }
-    let machine = attempt.machines[node]
+  /// How a node ended, also by its loss; nil where nobody can say.
+  private func followed(_ machine: Machine, in attempt: Attempt, for job: JobRecord) async -> Result<NodeEnd?, Failure>
+  {
+    let answer = await follow(machine, in: attempt, for: job)
+    guard case .failed(let failure) = answer else { return .success(NodeEnd(node: machine.node, answer)) }
+    guard let loss = await loss(of: machine, after: failure, in: attempt, for: job) else { return .failure(failure) }
+    return .success(loss)
+  }
+
+  private func follow(_ machine: Machine, in attempt: Attempt, for job: JobRecord) async -> WorkerEvent.Kind {
+    await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
+  }
+
+  /// Whether a node whose connection broke is gone: another one answers, and then it still lets nobody in. Where none answers it may as
+  /// well be this computer that has lost its network, and everything is tried again.
+  private func loss(of machine: Machine, after failure: Failure, in attempt: Attempt, for job: JobRecord) async
+    -> NodeEnd?
+  {
+    guard failure.isOfNetwork, await someoneLives(besides: machine, in: attempt, for: job) else { return nil }
     var link = job.link(to: machine)
     link.timeout = Pace.lastCall
-    guard case .failure(let again) = await hosts.connect(link), again.isOfNetwork else { return nil }
-    let others = attempt.present.filter { $0.node != node }
-    guard await someoneLives(among: others, of: attempt, for: job), !Task.isCancelled else { return nil }
-    return NodeEnd(node: node, how: await wayOfGoing(machine, "\(failure.message)", in: attempt))
+    guard case .failure(let again) = await hosts.connect(link), again.isOfNetwork, !Task.isCancelled else { return nil }
+    return NodeEnd(node: machine.node, how: await wayOfGoing(machine, failure.message, in: attempt))
   }
 
   /// The first answer counts: another node may be gone as well.
-  private func someoneLives(among machines: [Machine], of attempt: Attempt, for job: JobRecord) async -> Bool {
+  private func someoneLives(besides machine: Machine, in attempt: Attempt, for job: JobRecord) async -> Bool {
     let status = Request.Verb.status(Status(control: job.control(of: attempt)))
-    let isAlive: @Sendable (Machine) async -> Bool = { machine in
-      await hosts.perform(status, on: job.link(to: machine)) { _ in }.isSignOfLife
+    let signs = attempt.present.filter { $0.node != machine.node }.map { other -> @Sendable () async -> Bool? in
+      { await hosts.perform(status, on: job.link(to: other)) { _ in }.isSignOfLife ? true : nil }
     }
-    guard asksNodesAtOnce else { return await each(machines, isAlive).contains(true) }
-    return await withTaskGroup(of: Bool.self) { group in
-      for machine in machines { group.addTask { await isAlive(machine) } }
-      defer { group.cancelAll() }
-      return await group.contains(true)
-    }
+    return await strands.first(of: signs) ?? false
   }
 
   /// A remote script that was killed says nothing about the command: it is asked for again, like after a cut.

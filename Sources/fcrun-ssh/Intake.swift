@@ -82,7 +82,9 @@ final class Intake {
   /// A line for each name, in their order.
   func describeLarge(_ facts: [[UInt8]], _ domain: String) throws(Failure) {
     guard facts.count == largeNames.count else {
-      throw Failure(kind: .remote, message: "the machine describes \(facts.count) of \(largeNames.count) large outputs")
+      throw Failure(
+        kind: .remote,
+        message: "the machine describes \(facts.count) of \(Counted.text(largeNames.count, "large output"))")
     }
     for (name, facts) in zip(largeNames, facts) {
       guard let path = Place.components(name), let output = LargeOutput(name, facts, domain) else {
@@ -217,7 +219,7 @@ final class Intake {
 
   func checkCount(_ count: Int) throws(Failure) {
     guard count == listed.count else {
-      throw Failure(kind: .integrity, message: "the machine hashed \(count) of \(listed.count) files")
+      throw Failure(kind: .integrity, message: "the machine hashed \(count) of \(Counted.text(listed.count, "file"))")
     }
   }
 }

@@ -128,7 +128,7 @@ final class PieceFetch {
     try await asking
     let here = try await own.value
     guard there.count == here.count else {
-      throw remote.failed("the machine hashed \(there.count) of \(here.count) pieces")
+      throw remote.failed("the machine hashed \(there.count) of \(Counted.text(here.count, "piece"))")
     }
     progress.add(bytes: zip(ranges, zip(here, there)).reduce(0) { $0 + ($1.1.0 == $1.1.1 ? $1.0.count : 0) })
     pieces = zip(pieces, zip(here, there)).filter { $1.0 != $1.1 }.map(\.0)

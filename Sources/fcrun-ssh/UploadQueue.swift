@@ -255,7 +255,8 @@ struct UploadQueue {
     archives += 1
     let files = members.filter { tree.entries[$0].fileSize != nil }
     guard answer.count == files.count, own.count == files.count else {
-      throw Failure(kind: .remote, message: "the machine hashed \(answer.count) of \(files.count) files")
+      throw Failure(
+        kind: .remote, message: "the machine hashed \(answer.count) of \(Counted.text(files.count, "file"))")
     }
     let wrong = files.indices.filter { HashLine.digest(answer[$0]) != own[$0] }.map { files[$0] }
     wrongMembers += wrong

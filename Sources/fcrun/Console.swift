@@ -170,7 +170,7 @@ final class Console: Voice {
   }
 
   private func show(_ text: @escaping @Sendable (inout ProgressLine) -> String) {
-    guard case .text = form, isTerminal else { return }
+    guard case .text = form, isTerminal, !Question.isOpen else { return }
     speak { [self] in
       let line = progressLine.withLock { text(&$0) }
       _ = StandardStream.write("\r\u{1B}[K\(line)", to: STDERR_FILENO)
@@ -199,7 +199,7 @@ extension Console {
     ])
   }
 
-  private static func event(state record: JobRecord, _ now: Moment) -> JSONValue {
+  static func event(state record: JobRecord, _ now: Moment) -> JSONValue {
     .object(of: [
       ("event", .string("state")), ("job", .string(record.id)),
       ("task", (record.context.plan.task?.index).map(JSONValue.integer)), ("state", .string(record.state.word)),
@@ -259,7 +259,7 @@ private struct ProgressLine {
       progress.totalBytes.map { "\(Bytes.text(progress.bytes)) of \(Bytes.text($0))" } ?? Bytes.text(progress.bytes)
     let left = progress.totalBytes.flatMap { rate > 0 ? Int(Double($0 - progress.bytes) / rate) : nil }
     let eta = left.map { ", \(Durations.format(max(0, $0))) left" } ?? ""
-    return "fcrun: \(verb): \(progress.files) files, \(done), \(Bytes.text(Int(rate)))/s\(eta)"
+    return "fcrun: \(verb): \(Counted.text(progress.files, "file")), \(done), \(Bytes.text(Int(rate)))/s\(eta)"
   }
 
   /// How long a boot takes, and may still take as the offering says.
@@ -295,7 +295,7 @@ enum Narration {
         "created \(attempt.instanceIDs.joined(separator: ", ")); waiting for it to boot\(bootTime(attempt.offering))"
     case (.connecting(let attempt), .observed): return "active at \(addresses(attempt)); connecting"
     case (.uploading(let attempt), .reached):
-      return record.context.plan.files.isEmpty ? "connected" : "connected; uploading to \(addresses(attempt))"
+      return "connected to \(addresses(attempt))\(next(attempt, record.context.plan))"
     case (.running, .launched): return "running"
     case (.stopping(_, let outcome), _): return "stopping: \(outcome.sentence)"
     case (.collecting(_, let outcome), _):
@@ -351,6 +351,16 @@ enum Narration {
     case (let min?, let max?): " (\(Durations.format(min)) to \(Durations.format(max)), as the offering says)"
     case (nil, let max?): " (at most \(Durations.format(max)), as the offering says)"
     case (_, nil): ""
+    }
+  }
+
+  /// What is done once a machine is reached: nothing is sent to one without the GPUs that it should have.
+  private static func next(_ attempt: Attempt, _ plan: JobPlan) -> String {
+    switch ((attempt.offering.numGPUs ?? 0) > 0, !plan.files.isEmpty) {
+    case (true, true): "; checking its GPUs, then uploading"
+    case (true, false): "; checking its GPUs"
+    case (false, true): "; uploading"
+    case (false, false): ""
     }
   }
 

@@ -52,6 +52,12 @@ struct Manual: Decodable {
 }
 
 extension Manual.Command {
+  /// The command that these words name from here.
+  func below(_ words: some Collection<String>) -> Manual.Command? {
+    guard let word = words.first else { return self }
+    return subcommands?.first { $0.commandName == word }?.below(words.dropFirst())
+  }
+
   var shownArguments: [Manual.Argument] { (arguments ?? []).filter { $0.shouldDisplay && !$0.isEverywhere } }
 }
 

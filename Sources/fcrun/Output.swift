@@ -23,7 +23,8 @@ enum Output {
     try print(value.text(pretty: true) + "\n")
   }
 
-  /// Aligned columns under a header. On a terminal that is too narrow the least important columns are left out.
+  /// Aligned columns under a header. On a terminal that is too narrow the least important columns are left out, prose goes
+  /// on below itself, and of a long name only the beginning is shown.
   static func table(header: [Column], rows: [[String]]) throws {
     let table = Table(columns: header, rows: rows)
     try print(table.text(width: Terminal.width, bold: Terminal.isColourful))
@@ -31,15 +32,15 @@ enum Output {
 
   /// One object as lines of a field's name and its value; fields of inner objects have dotted names.
   static func object(_ value: JSONValue) throws {
-    let lines = fields(of: value, prefix: "")
-    let widest = lines.map(\.name.count).max() ?? 0
-    try print(lines.map { pad($0.name, to: widest) + "  " + $0.value + "\n" }.joined())
+    let rows = fields(of: value, prefix: "").map { [$0.name, $0.value] }
+    let table = Table(columns: [Column(title: ""), Column(title: "", room: .wraps)], rows: rows)
+    try print(table.body(width: Terminal.width))
   }
 
   private static func fields(of value: JSONValue, prefix: String) -> [(name: String, value: String)] {
     guard case .object(let fields) = value else { return [] }
     return fields.flatMap { field in
-      let name = prefix + Excerpt.escaped(field.name)
+      let name = prefix + field.name
       if case .object(let inner) = field.value, !inner.isEmpty {
         return self.fields(of: field.value, prefix: name + ".")
       }
@@ -49,7 +50,7 @@ enum Output {
 
   private static func cell(_ value: JSONValue) -> String {
     switch value {
-    case .string(let text): Excerpt.escaped(text)
+    case .string(let text): text
     case .null: "-"
     case .bool(let value): value ? "yes" : "no"
     case .number, .array, .object: value.text()
@@ -150,52 +151,151 @@ private let systemWrite = write
 struct Column {
   enum Alignment { case left, right }
 
+  /// What becomes of it where the terminal is too narrow for all that stays.
+  enum Room {
+    /// Ids and amounts: nothing.
+    case whole
+    /// Prose: goes on below itself.
+    case wraps
+    /// A name: only its beginning is shown.
+    case cut
+  }
+
   var title: String
   var alignment: Alignment = .left
   /// 0 always stays; the highest is the first to be left out.
   var expendable = 0
+  var room = Room.whole
 }
 
 /// Rows of text under a header.
 struct Table {
-  var columns: [Column]
-  /// As many cells as columns; foreign text, not yet escaped.
-  var rows: [[String]]
+  private let columns: [Column]
+  /// Escaped.
+  private let rows: [[String]]
 
   private static let gap = "  "
+  /// So much of prose or of a name is always shown.
+  private static let least = 20
+
+  /// - Parameter rows: as many cells each as columns; foreign text.
+  init(columns: [Column], rows: [[String]]) {
+    self.columns = columns
+    self.rows = rows.map { $0.map { Excerpt.escaped($0) } }
+  }
 
   /// - Parameter width: the columns of the terminal; nil when there is none.
   func text(width: Int?, bold: Bool) -> String {
-    let cells = rows.map { $0.map { Excerpt.escaped($0) } }
-    let widths = columns.indices.map { column in
-      max(columns[column].title.count, cells.map { $0[column].count }.max() ?? 0)
-    }
-    let shown = fitting(widths, into: width)
-    let header = line(columns.map(\.title), shown, widths)
-    let body = cells.map { line($0, shown, widths) + "\n" }.joined()
-    return (bold ? "\u{1B}[1m\(header)\u{1B}[0m" : header) + "\n" + body
+    let layout = layout(width)
+    let header = lines(columns.map(\.title), layout)
+    return header.map { (bold ? "\u{1B}[1m\($0)\u{1B}[0m" : $0) + "\n" }.joined() + body(layout)
   }
 
-  private func fitting(_ widths: [Int], into width: Int?) -> [Int] {
-    var shown = Array(columns.indices)
-    guard let width else { return shown }
-    while shown.map({ widths[$0] + Self.gap.count }).reduce(-Self.gap.count, +) > width,
-      let least = shown.filter({ columns[$0].expendable > 0 }).max(by: {
-        columns[$0].expendable < columns[$1].expendable
+  /// Without the header.
+  func body(width: Int?) -> String { body(layout(width)) }
+
+  private func body(_ layout: [Place]) -> String {
+    rows.flatMap { lines($0, layout) }.map { $0 + "\n" }.joined()
+  }
+
+  // MARK: Who is shown, and how wide
+
+  private struct Place {
+    var column: Int
+    var width: Int
+  }
+
+  private func layout(_ width: Int?) -> [Place] {
+    let widths = columns.indices.map { column in
+      rows.reduce(columns[column].title.count) { max($0, $1[column].count) }
+    }
+    let natural = columns.indices.map { Place(column: $0, width: widths[$0]) }
+    guard let width else { return natural }
+    return spread(remaining(natural, in: width), over: width, atMost: widths)
+  }
+
+  /// As narrow as they may get; the most expendable ones leave until there is room for the others.
+  private func remaining(_ natural: [Place], in width: Int) -> [Place] {
+    var places = natural.map { place in
+      let narrow = columns[place.column].room == .whole ? place.width : min(place.width, Self.least)
+      return Place(column: place.column, width: max(narrow, columns[place.column].title.count))
+    }
+    while Self.total(places) > width,
+      let least = places.filter({ columns[$0.column].expendable > 0 }).max(by: {
+        columns[$0.column].expendable < columns[$1.column].expendable
       })
     {
-      shown.removeAll { $0 == least }
+      places.removeAll { $0.column == least.column }
     }
-    return shown
+    return places
   }
 
-  private func line(_ cells: [String], _ shown: [Int], _ widths: [Int]) -> String {
-    let padded = shown.map { column in
-      let space = String(repeating: " ", count: widths[column] - cells[column].count)
-      return columns[column].alignment == .left ? cells[column] + space : space + cells[column]
+  /// What is left of the width goes to those that had to give.
+  private func spread(_ places: [Place], over width: Int, atMost widths: [Int]) -> [Place] {
+    var left = max(0, width - Self.total(places))
+    return places.map { place in
+      let more = min(left, widths[place.column] - place.width)
+      left -= more
+      return Place(column: place.column, width: place.width + more)
     }
-    let line = padded.joined(separator: Self.gap)
-    return String(line.reversed().drop { $0 == " " }.reversed())
+  }
+
+  private static func total(_ places: [Place]) -> Int {
+    places.reduce(-gap.count) { $0 + $1.width + gap.count }
+  }
+
+  // MARK: Rows
+
+  /// A row; more than one line where a cell goes on below itself.
+  private func lines(_ cells: [String], _ layout: [Place]) -> [String] {
+    let parts = layout.map { place in
+      switch columns[place.column].room {
+      case .whole: [cells[place.column]]
+      case .wraps: Wrapping.lines(of: cells[place.column], width: place.width)
+      case .cut: [Self.cut(cells[place.column], to: place.width)]
+      }
+    }
+    return (0..<(parts.map(\.count).max() ?? 0)).map { number in
+      let padded = zip(layout, parts).map { pad($1.count > number ? $1[number] : "", in: $0) }
+      return String(padded.joined(separator: Self.gap).reversed().drop { $0 == " " }.reversed())
+    }
+  }
+
+  private func pad(_ text: String, in place: Place) -> String {
+    let space = String(repeating: " ", count: max(0, place.width - text.count))
+    return columns[place.column].alignment == .left ? text + space : space + text
+  }
+
+  private static func cut(_ text: String, to width: Int) -> String {
+    text.count <= width ? text : text.prefix(max(0, width - 1)) + "…"
+  }
+}
+
+/// Text in lines of at most so many characters, broken at spaces; a longer word is broken where the line ends.
+enum Wrapping {
+  static func lines(of text: String, width: Int) -> [String] {
+    guard text.count > width else { return [text] }
+    var lines = [""]
+    for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+      let isFirst = lines[lines.count - 1].isEmpty
+      if !isFirst, lines[lines.count - 1].count + 1 + word.count <= width {
+        lines[lines.count - 1] += " " + word
+      } else {
+        if isFirst { lines.removeLast() }
+        lines += pieces(of: word, width: max(1, width))
+      }
+    }
+    return lines
+  }
+
+  private static func pieces(of word: Substring, width: Int) -> [String] {
+    var pieces: [String] = []
+    var rest = word
+    repeat {
+      pieces.append(String(rest.prefix(width)))
+      rest = rest.dropFirst(width)
+    } while !rest.isEmpty
+    return pieces
   }
 }
 

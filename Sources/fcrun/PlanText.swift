@@ -50,9 +50,9 @@ enum PlanText {
     return [
       count > 10 ? "… and \(count - 10) more" : nil,
       prepared.sweep.map { "tasks: \($0.tasks.count), at most \($0.maxParallel) at once" },
-      "fallback: in this order, at most \(plan.retry.attempts) attempts\(prepared.sweep == nil ? "" : " for each task")",
+      "fallback: in this order, at most \(Counted.text(plan.retry.attempts, "attempt"))\(prepared.sweep == nil ? "" : " for each task")",
       failed(prepared),
-      "upload: \(upload.fileCount) files, \(Bytes.text(upload.totalBytes))",
+      "upload: \(Counted.text(upload.fileCount, "file")), \(Bytes.text(upload.totalBytes))",
       prepared.volumes.isEmpty
         ? nil
         : "volumes: " + prepared.volumes.map { "\($0.name) in \($0.provider) \($0.region)" }.joined(separator: ", "),

@@ -31,6 +31,8 @@ struct Failure: Error {
   var status: ExitStatus
   var message: String
   var next: String?
+  /// How the command is used.
+  var usage: String?
 }
 
 /// The only place that prints errors and picks exit codes.
@@ -57,6 +59,7 @@ enum Report {
     } else {
       let lines = failure.message.split(separator: "\n").map { Excerpt.escaped(String($0)) }
       write("fcrun: " + lines.joined(separator: "\n"))
+      if let usage = failure.usage { write("usage: \(usage)") }
       if let next = failure.next { write("try: \(Excerpt.escaped(next))") }
     }
     StandardStream.leave(failure.status.rawValue)
@@ -87,22 +90,15 @@ enum Report {
     return .object(of: [("error", error)])
   }
 
-  /// ArgumentParser's own: usage (64), help and version (0).
+  /// ArgumentParser's own: usage (64), help and version (0). What else comes here nobody foresaw.
   private static func endAsParsed(_ error: any Error) -> Never {
-    let code = Fcrun.exitCode(for: error).rawValue
-    guard code == ExitStatus.usage.rawValue else { Fcrun.exit(withError: error) }
-    if let failure = unknownCommand { end(failure) }
-    guard wantsJSON else { Fcrun.exit(withError: error) }
-    end(Failure(status: .usage, message: Fcrun.message(for: error), next: "fcrun --help"))
-  }
-
-  /// ArgumentParser takes a verb that it does not know for an argument too many.
-  private static var unknownCommand: Failure? {
-    guard let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-") else { return nil }
-    let known = Fcrun.configuration.subcommands.map { $0._commandName } + ["help"]
-    guard !known.contains(word) else { return nil }
-    let hint = EditDistance.nearest(to: word, in: known).map { ", did you mean \($0)?" } ?? ""
-    return Failure(status: .usage, message: "there is no command \(word)\(hint)", next: "fcrun --help")
+    let usage = Usage(of: CommandLine.arguments.dropFirst())
+    if let failure = usage.unknownCommand { end(failure) }
+    switch Fcrun.exitCode(for: error) {
+    case .validationFailure: end(usage.failure(saying: Fcrun.message(for: error)))
+    case .failure: end(Failure(status: .failed, message: Fcrun.message(for: error)))
+    default: Fcrun.exit(withError: error)
+    }
   }
 
   /// Before anything is parsed there may be an error to print already; what follows `--` is somebody else's.

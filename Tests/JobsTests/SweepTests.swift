@@ -91,9 +91,9 @@ import Testing
       "1:4: tasks: \"l r\" cannot be a variable's name; expected letters, digits and _, not a digit first"
     ),
     ("lr\tLR\n1\t2", "1:4: tasks: \"LR\" is there twice; expected names that differ in more than upper and lower case"),
-    ("a\tb\n1\t2\n3", "3:2: tasks: has 1 values; expected 2, with a tab between two, as the first line has"),
+    ("a\tb\n1\t2\n3", "3:2: tasks: has 1 value; expected 2, with a tab between two, as the first line has"),
     ("a\tb\n1\t2\t3", "2:5: tasks: has 3 values; expected 2, with a tab between two, as the first line has"),
-    ("a\tb\n1\t2\n\n3\t4", "3:1: tasks: has 1 values; expected 2, with a tab between two, as the first line has"),
+    ("a\tb\n1\t2\n\n3\t4", "3:1: tasks: has 1 value; expected 2, with a tab between two, as the first line has"),
     ("a\n\0", "2:1: tasks: holds a NUL character; expected text without NUL"),
   ])
   func aTableThatIsNoneSaysWhere(text: String, wrong: String) {

@@ -19,7 +19,7 @@ struct CommandTests {
       ])
       let table = try await bench.fcrun("plan", spec, env: ["FORWARD_COMPUTE_API_KEY": ""])
       #expect(table.code == 0, "\(table.err)")
-      for words in ["spot_coff_a100x100001", "1.99", "us-east-1", "shadeform", "1 files, 5 B", "ceiling"] {
+      for words in ["spot_coff_a100x100001", "1.99", "us-east-1", "shadeform", "1 file, 5 B", "ceiling"] {
         #expect(table.out.contains(words), "\(words) is not in\n\(table.out)")
       }
       let document = try await bench.fcrun("plan", spec, "--json").json
@@ -222,6 +222,7 @@ struct CommandTests {
       #expect(try bench.cloud.ledger().live == 1)
       let id = try await bench.job()
       #expect(try await bench.fcrun("ps", "-q").out == id + "\n", "it still costs, so ps shows it")
+      #expect(try await bench.fcrun("ps").out.contains(/kept +failed +3[ ]/), "and how the command ended")
       let far = try await bench.fcrun("ssh", id, "--", "cat", "fcrun/job/result", "||", "ls", "-a", "fcrun")
       #expect(far.code == 0, "\(far.err)")
       #expect(try await bench.fcrun("ssh", id, "--", "exit", "9").code == 9)

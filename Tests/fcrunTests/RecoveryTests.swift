@@ -105,7 +105,10 @@ struct RecoveryTests {
   @Test(
     "Fewer GPUs than promised, or a driver that is dead, ends an attempt before anything is sent", .faults(62),
     arguments: [
-      ("echo 'GPU 0: A100'", "1 GPUs, the offering promises 8"), ("echo broken; exit 9", "driver does not work"),
+      ("echo 'GPU 0: A100'", "it has 1 GPU, the offering promises 8"),
+      ("echo No devices were found", "it has 0 GPUs, the offering promises 8 (nvidia-smi: No devices were found)"),
+      ("echo; echo broken; exit 9", "the GPU driver does not work (nvidia-smi: exit code 9: broken)"),
+      ("exit 12", "the GPU driver does not work (nvidia-smi: exit code 12)"),
     ])
   func preflight(nvidia: String, words: String) async throws {
     try await Bench.run(["sshd_late_seconds=6"], bootTime: "0.3") { bench in
@@ -118,6 +121,7 @@ struct RecoveryTests {
       try await bench.disturbMachine(try tools(bench, nvidia: nvidia))
       let ended = try await submit.end()
       #expect(ended.code == 69 && ended.err.contains(words), "\(ended.err)")
+      #expect(ended.err.contains("; checking its GPUs, then uploading\n"), "\(ended.err)")
       #expect(bench.runs == 0)
       #expect(try await bench.show()["outcome"].text == "boot_failed")
       #expect(try bench.cloud.ledger().live == 0)

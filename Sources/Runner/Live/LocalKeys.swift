@@ -1,5 +1,6 @@
 import ForwardCompute
 import Jobs
+import Remote
 import Store
 
 #if canImport(FoundationEssentials)
@@ -82,8 +83,8 @@ package struct KeyRing: Sendable {
 
   private func noMatch(_ wanted: [SSHKey], _ local: [LocalKey]) -> KeyProblem {
     let looked = [
-      agentSocket == nil ? "no agent (SSH_AUTH_SOCK)" : "the agent (\(agentKeys().count) keys)",
-      home.map { "\($0)/.ssh/*.pub (\(folderKeys().count) keys with a private half)" } ?? "no HOME",
+      agentSocket == nil ? "no agent (SSH_AUTH_SOCK)" : "the agent (\(Counted.text(agentKeys().count, "key")))",
+      home.map { "\($0)/.ssh/*.pub (\(Counted.text(folderKeys().count, "key")) with a private half)" } ?? "no HOME",
     ]
     return KeyProblem(
       description: "no registered SSH key has its private half here; registered: \(wanted.inWords); looked in "

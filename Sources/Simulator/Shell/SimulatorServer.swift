@@ -102,7 +102,7 @@ package enum SimulatorServer {
     defer { house.close() }
     let openSSH = options.bootsMachines ? try OpenSSH() : nil
     let left = await Machine.sweepLeftovers(in: house.machines)
-    if left > 0 { report("ended \(left) machines that an earlier simulator left in \(house.folder)") }
+    if left > 0 { report("machines that an earlier simulator left, ended now: \(left), in \(house.folder)") }
     let keyring = try await Keyring(options.publicKeys, house: house, openSSH: openSSH)
     let model = CloudModel(
       seed: options.seed, knobs: options.knobs, offerings: options.offerings, keys: keyring.keys,

@@ -74,7 +74,8 @@ struct CopyCommand: AsyncParsableCommand {
           ("refused", .array(copied.refused.map(JSONValue.string))),
         ]))
     }
-    _ = StandardStream.write("fcrun: \(copied.files) files, \(Bytes.text(copied.bytes))\n", to: STDERR_FILENO)
+    _ = StandardStream.write(
+      "fcrun: \(Counted.text(copied.files, "file")), \(Bytes.text(copied.bytes))\n", to: STDERR_FILENO)
   }
 }
 

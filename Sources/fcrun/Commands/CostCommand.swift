@@ -57,7 +57,7 @@ struct CostCommand: AsyncParsableCommand {
 
   private var header: [Column] {
     let key = Column(title: by == .job ? "ID" : by.rawValue.uppercased())
-    let other = by == .job ? Column(title: "NAME", expendable: 1) : Column(title: "JOBS", alignment: .right)
+    let other = by == .job ? Column(title: "NAME", expendable: 1, room: .cut) : Column(title: "JOBS", alignment: .right)
     return [key, other] + ["HOURS", "GPU-HOURS", "COST"].map { Column(title: $0, alignment: .right) }
   }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ForwardCompute
 import Jobs
+import Remote
 import Runner
 import Store
 
@@ -51,7 +52,7 @@ struct DoctorCommand: AsyncParsableCommand {
       return try Output.json(.object(of: [("data", .array(data))]))
     }
     try Output.table(
-      header: [Column(title: "CHECK"), Column(title: "OK"), Column(title: "FOUND")],
+      header: [Column(title: "CHECK"), Column(title: "OK"), Column(title: "FOUND", room: .wraps)],
       rows: findings.map { [$0.what, $0.isGood ? "yes" : "NO", $0.words] })
   }
 
@@ -67,7 +68,9 @@ struct DoctorCommand: AsyncParsableCommand {
           words: "the database does not know \(unknown.count) of the jobs in \(installation.home)/jobs; try: fcrun reap"
         )
       }
-      let words = idle == 0 ? installation.home : "\(installation.home); \(idle) jobs wait for: fcrun resume --all"
+      let words =
+        idle == 0
+        ? installation.home : "\(installation.home); \(Counted.text(idle, "job")) to go on with: fcrun resume --all"
       return Finding(what: "state", isGood: idle == 0, words: words)
     } catch {
       return Finding(what: "state", isGood: false, words: (error as? Failure)?.message ?? "\(error)")
@@ -110,7 +113,8 @@ struct DoctorCommand: AsyncParsableCommand {
       let offerings = try await cloud.client.computeOfferings()
       let took = Int(Date().timeIntervalSince(before) * 1000)
       let api = Finding(
-        what: "api", isGood: true, words: "\(cloud.account.baseURL): \(offerings.count) offerings in \(took) ms")
+        what: "api", isGood: true,
+        words: "\(cloud.account.baseURL): \(Counted.text(offerings.count, "offering")) in \(took) ms")
       return [api] + (await keys(cloud))
     } catch {
       return [Finding(what: "api", isGood: false, words: "\(error)")]
@@ -120,7 +124,7 @@ struct DoctorCommand: AsyncParsableCommand {
   private func keys(_ cloud: Cloud) async -> [Finding] {
     do {
       let keys = try await cloud.client.sshKeys()
-      let account = Finding(what: "account", isGood: true, words: "\(keys.count) SSH keys registered")
+      let account = Finding(what: "account", isGood: true, words: "\(Counted.text(keys.count, "SSH key")) registered")
       do {
         let pair = try KeyRing(environment: Context.environment).choose(among: keys, nil)
         return [

@@ -74,7 +74,8 @@ struct InitCommand: ParsableCommand {
       let items = all.map { JSONValue.object(of: [("name", .string($0.name)), ("about", .string($0.about))]) }
       return try Output.json(.object(of: [("data", .array(items))]))
     }
-    try Output.table(header: [Column(title: "TEMPLATE"), Column(title: "FOR")], rows: all.map { [$0.name, $0.about] })
+    try Output.table(
+      header: [Column(title: "TEMPLATE"), Column(title: "FOR", room: .wraps)], rows: all.map { [$0.name, $0.about] })
   }
 
   private func chosen() throws -> Template {

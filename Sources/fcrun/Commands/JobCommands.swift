@@ -15,6 +15,7 @@ import Store
 struct PsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ps", abstract: "List the jobs that are not finished, newest first.",
+    usage: "fcrun ps [<options>]",
     discussion: """
         fcrun ps
         fcrun ps -a -n 20
@@ -34,7 +35,9 @@ struct PsCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Only jobs submitted later: 2h ago, or an RFC 3339 time.", valueName: "time"))
   var since: String?
 
-  @Option(name: .customShort("n"), help: ArgumentHelp("At most so many.", valueName: "N"))
+  @Option(
+    name: .customShort("n"), parsing: .unconditional, help: ArgumentHelp("At most so many.", valueName: "N"),
+    transform: Count.parse)
   var limit: Int?
 
   @Flag(help: "Live, on a terminal, until Ctrl-C.")
@@ -59,7 +62,7 @@ struct PsCommand: AsyncParsableCommand {
     let jobs = try installation.store.jobs(
       unfinishedOnly: !isAll, since: since, limit: states == nil && isAll ? limit ?? Int(Int32.max) : Int(Int32.max))
     let wanted = jobs.filter { job in (isAll || !job.isOver) && (states?.contains(job.state.word) ?? true) }
-    return limit.map { Array(wanted.prefix(max(0, $0))) } ?? wanted
+    return limit.map { Array(wanted.prefix($0)) } ?? wanted
   }
 
   /// - Throws: ``Failure`` 64 for a state that there is not.
@@ -179,7 +182,7 @@ struct CancelCommand: AsyncParsableCommand {
     if output.json {
       return try Output.json(.object(of: [("sweep", .string(sweep.id)), ("state", .string("finished"))]))
     }
-    try Output.print("\(sweep.id): \(open.count) tasks cancelled, all given back and proved gone\n")
+    try Output.print("\(sweep.id): \(Counted.text(open.count, "task")) cancelled, all given back and proved gone\n")
   }
 
   /// Nobody drives them: this process does, on the same path as every other, at one pace.
@@ -256,13 +259,14 @@ struct JobView {
   }
 
   static let header = [
-    Column(title: "ID"), Column(title: "NAME"), Column(title: "STATE"), Column(title: "OUTCOME", expendable: 1),
+    Column(title: "ID"), Column(title: "NAME", room: .cut), Column(title: "STATE"),
+    Column(title: "OUTCOME", expendable: 1),
     Column(title: "EXIT", alignment: .right), Column(title: "COST", alignment: .right),
     Column(title: "OFFERING", expendable: 2), Column(title: "CREATED", expendable: 3),
   ]
 
   var row: [String] {
-    let code = record.isOver ? "\(record.exitCode)" : "-"
+    let code = record.isFinished ? "\(record.exitCode)" : "-"
     return [
       record.id, record.name, state, record.state.outcome?.word ?? "-", code, "$" + cost,
       offering?.id ?? "-", Time.text(record.createdAt),
@@ -304,7 +308,7 @@ struct JobView {
   static let attemptHeader = [
     Column(title: "ATTEMPT", alignment: .right), Column(title: "OFFERING"), Column(title: "$/H", alignment: .right),
     Column(title: "INSTANCES", expendable: 2), Column(title: "FOR", alignment: .right),
-    Column(title: "COST", alignment: .right), Column(title: "OUTCOME", expendable: 1),
+    Column(title: "COST", alignment: .right), Column(title: "OUTCOME", expendable: 1, room: .wraps),
   ]
 
   var attempts: [[String]] {

@@ -15,6 +15,7 @@ import Store
 struct LogsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "logs", abstract: "Print a job's stdout and stderr, also after its machine is gone.",
+    usage: "fcrun logs [<options>] <job>",
     discussion: """
       Byte for byte as the job wrote it, file after file; with an option that needs lines, in the order in which they came in.
 
@@ -29,7 +30,9 @@ struct LogsCommand: AsyncParsableCommand {
   @Flag(name: .shortAndLong, help: "Go on until the job is over.")
   var follow = false
 
-  @Option(name: .customShort("n"), help: ArgumentHelp("Only the last lines of each file.", valueName: "N"))
+  @Option(
+    name: .customShort("n"), parsing: .unconditional,
+    help: ArgumentHelp("Only the last lines of each file.", valueName: "N"), transform: Count.parse)
   var lines: Int?
 
   @Option(help: ArgumentHelp("Only lines that came in later: 10m ago, or an RFC 3339 time.", valueName: "time"))
@@ -75,32 +78,47 @@ struct LogsCommand: AsyncParsableCommand {
 
   /// Each line with its task before it.
   private func print(_ sweep: SweepRecord, _ selection: LogSelection, _ installation: Installation) async throws {
-    guard !json, !timestamps, since == nil, until == nil, grep == nil else {
-      throw ValidationError(
-        "--since, --until, --grep, --timestamps and --json are for one job, such as \(sweep.name)/\(sweep.tasks[0].index)"
-      )
+    let filter = try filter()
+    if needsTimes(filter) {
+      for task in try installation.store.tasks(of: sweep.id) {
+        try selection.requireTimes(of: task, in: installation.folder(of: task.id))
+      }
     }
-    try await SweepLogs(installation: installation, selection: selection)
-      .print(sweep, follow: follow, lines: lines.map { max(0, $0) })
+    try await SweepLogs(installation, selection, form, filter, last: lines).print(sweep, follow: follow)
   }
 
   private func reader(of record: JobRecord, _ selection: LogSelection, _ folder: String) throws -> any LogReader {
-    let filter = LineFilter(
+    let filter = try filter()
+    guard json || timestamps || filter.isNeeded else {
+      let printer = LogPrinter(folder: folder, to: raw ? .rawCopies : .copies)
+      if let lines { printer.skip(toLast: lines, of: selection.files(of: record)) }
+      return printer
+    }
+    if needsTimes(filter) { try selection.requireTimes(of: record, in: folder) }
+    return LinePrinter(folder: folder, form: form, filter: filter, last: lines)
+  }
+
+  private var form: LinePrinter.Form { json ? .json : .text(timestamps: timestamps, isRaw: raw) }
+
+  private func needsTimes(_ filter: LineFilter) -> Bool { timestamps || filter.needsTimes }
+
+  private func filter() throws -> LineFilter {
+    LineFilter(
       since: try since.map { try Time.parse($0, option: "--since") },
       until: try until.map { try Time.parse($0, option: "--until") },
       pattern: try grep.map(LinePattern.init))
-    guard json || timestamps || filter.isNeeded else {
-      let printer = LogPrinter(folder: folder, to: raw ? .rawCopies : .copies)
-      if let lines { printer.skip(toLast: max(0, lines), of: selection.files(of: record)) }
-      return printer
-    }
-    if timestamps || filter.needsTimes { try selection.requireTimes(of: record, in: folder) }
-    let form: LinePrinter.Form = json ? .json : .text(timestamps: timestamps, isRaw: raw)
-    return LinePrinter(folder: folder, form: form, filter: filter, last: lines.map { max(0, $0) })
   }
 }
 
 extension LogGrowth.Stream: ExpressibleByArgument {}
+
+/// How many, as `-n` takes it.
+enum Count {
+  static func parse(_ text: String) throws -> Int {
+    guard let count = Int(text), count >= 0 else { throw ValidationError("expected a whole number, 0 or more") }
+    return count
+  }
+}
 
 /// Which of a job's log files are wanted.
 struct LogSelection: Sendable {

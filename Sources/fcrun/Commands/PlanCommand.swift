@@ -7,6 +7,7 @@ import Remote
 struct PlanCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan", abstract: "Show which offerings would do, in order, and what the run can cost.",
+    usage: "fcrun plan [<options>] <spec>",
     discussion: """
       Creates nothing; needs no API key unless the job names volumes.
 
@@ -39,6 +40,7 @@ struct PlanCommand: AsyncParsableCommand {
 struct ValidateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "validate", abstract: "Check a job file without network; tells all errors at once.",
+    usage: "fcrun validate [<options>] <spec>",
     discussion: """
         fcrun validate job.json
         fcrun validate job.yaml --env EPOCHS=3

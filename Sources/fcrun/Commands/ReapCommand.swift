@@ -8,6 +8,7 @@ import Store
 struct ReapCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "reap", abstract: "Find machines of fcrun that nobody drives, and give them back.",
+    usage: "fcrun reap [<options>] [<named> ...]",
     discussion: """
       Everything it needs is in the machines' names, so it also works where the state folder is lost.
 
@@ -118,7 +119,10 @@ struct ReapCommand: AsyncParsableCommand {
       return try Output.json(.object(of: [("data", .array(results.map { Self.json($0.finding, $0.result) }))]))
     }
     guard !results.isEmpty else { return try Output.print("no machine of fcrun is left\n") }
-    let header = ["INSTANCE", "NAME", "STATUS", "RESULT", "WHY"].map { Column(title: $0) }
+    let header = [
+      Column(title: "INSTANCE"), Column(title: "NAME", expendable: 1), Column(title: "STATUS"), Column(title: "RESULT"),
+      Column(title: "WHY", room: .wraps),
+    ]
     try Output.table(
       header: header,
       rows: results.map { finding, result in

@@ -73,7 +73,11 @@ struct SweepView {
   }
 
   private static let own = ["index", "state", "outcome", "exit_code", "attempts", "duration", "cost"]
-  private static let titles = ["INDEX", "STATE", "OUTCOME", "EXIT", "ATTEMPTS", "SECONDS", "COST"]
+  private static let columns = [
+    Column(title: "STATE"), Column(title: "OUTCOME", expendable: .max), Column(title: "EXIT", alignment: .right),
+    Column(title: "ATTEMPTS", alignment: .right, expendable: .max), Column(title: "SECONDS", alignment: .right),
+    Column(title: "COST", alignment: .right),
+  ]
 
   /// Names of the values, which are the same for all tasks.
   private var names: [String] { sweep.tasks.first?.values.map(\.name) ?? [] }
@@ -85,11 +89,12 @@ struct SweepView {
     return seen
   }
 
+  /// Where there is no room the last results leave first, then the last values.
   func table() throws {
     let columns =
-      [Column(title: "INDEX", alignment: .right)] + names.map { Column(title: $0) }
-      + Self.titles.dropFirst().map { Column(title: $0, alignment: $0 == "STATE" || $0 == "OUTCOME" ? .left : .right) }
-      + results.map { Column(title: $0, alignment: .right) }
+      [Column(title: "INDEX", alignment: .right)]
+      + names.enumerated().map { Column(title: $1, expendable: 1 + $0, room: .cut) } + Self.columns
+      + results.enumerated().map { Column(title: $1, alignment: .right, expendable: 1 + names.count + $0, room: .cut) }
     try Output.table(header: columns, rows: rows.map { row in cells(row).map { $0 ?? "-" } })
   }
 
@@ -123,7 +128,8 @@ struct SweepView {
   private var fields: [(String, JSONValue?)] {
     let cost = rows.compactMap(\.cost).reduce(Decimal(0), +)
     return [
-      ("id", .string(sweep.id)), ("name", .string(sweep.name)), ("tasks", .integer(sweep.tasks.count)),
+      ("id", .string(sweep.id)), ("submit_id", sweep.submitID.map(JSONValue.string)), ("name", .string(sweep.name)),
+      ("tasks", .integer(sweep.tasks.count)),
       ("max_parallel", .integer(sweep.maxParallel)), ("driven", .bool(isDriven)),
       ("max_cost", sweep.maxCost.map { .string(Jobs.Money.exact($0)) }),
       ("cost", .string(Jobs.Money.formatUp(cost, places: 4))), ("created", .string(Time.text(sweep.createdAt))),

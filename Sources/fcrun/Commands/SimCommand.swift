@@ -18,6 +18,7 @@ struct SimCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sim",
     abstract: "Run a simulated cloud on this computer.",
+    usage: "fcrun sim [<options>]",
     discussion: """
       Prints the variables that point fcrun at it, then runs until it is interrupted.
       Knobs make it unfriendly.

@@ -216,7 +216,7 @@ extension Sample {
     guard trouble == nil else { return [] }
     let machine = [
       "\(node)", "cpu", Self.percent(cpu), Self.share(memoryUsed, memoryTotal), "-", "-",
-      "\(cores.map { "\($0)" } ?? "?") cores, load \(load.map { "\($0)" } ?? "?")",
+      about,
     ]
     let disk = [
       "\(node)", "disk", Self.percent(Self.ratio(diskUsed, diskTotal).map { 100 * $0 }),
@@ -230,6 +230,10 @@ extension Sample {
           gpu.temperature.map { "\(Int($0))C" } ?? "-", gpu.power.map { "\(Int($0.rounded()))W" } ?? "-", gpu.name,
         ]
       }
+  }
+
+  var about: String {
+    "\(cores.map { Counted.text($0, "core") } ?? "? cores"), load \(load.map { "\($0)" } ?? "?")"
   }
 
   static func percent(_ value: Double?) -> String { value.map { "\(Int($0.rounded()))%" } ?? "-" }
@@ -283,10 +287,9 @@ struct Bars {
   let width: Int
 
   func lines(of sample: Sample) -> [String] {
-    let about = "\(sample.cores.map { "\($0)" } ?? "?") cores, load \(sample.load.map { "\($0)" } ?? "?")"
     guard sample.trouble == nil else { return [cut("node \(sample.node)  \(sample.trouble ?? "")")] }
     let machine = [
-      "node \(sample.node)  \(about)",
+      "node \(sample.node)  \(sample.about)",
       line("cpu", sample.cpu.map { $0 / 100 }, ""),
       line(
         "memory", Sample.ratio(sample.memoryUsed, sample.memoryTotal),

@@ -10,7 +10,8 @@ struct InstancesCommand: AsyncParsableCommand {
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List the instances, from the API's cache.", discussion: "  fcrun instances list --json")
+      commandName: "list", abstract: "List the instances, from the API's cache.",
+      discussion: "  fcrun instances list --json")
 
     @OptionGroup var output: OutputOptions
 
@@ -19,7 +20,8 @@ struct InstancesCommand: AsyncParsableCommand {
     }
 
     private static let header = [
-      Column(title: "ID"), Column(title: "NAME"), Column(title: "STATUS"), Column(title: "ADDRESS", expendable: 1),
+      Column(title: "ID"), Column(title: "NAME", room: .cut), Column(title: "STATUS"),
+      Column(title: "ADDRESS", expendable: 1),
       Column(title: "REGION", expendable: 2), Column(title: "PROVIDER", expendable: 3),
       Column(title: "CREATED", expendable: 4),
     ]
@@ -40,7 +42,8 @@ struct InstancesCommand: AsyncParsableCommand {
 
   struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show one instance, fresh from its provider.", discussion: "  fcrun instances show INSTANCE --cached")
+      commandName: "show", abstract: "Show one instance, fresh from its provider.",
+      discussion: "  fcrun instances show INSTANCE --cached")
 
     @Argument(help: "The instance's id.") var id: String
     @Flag(help: "Show what the API has in its cache instead of asking the provider.") var cached = false

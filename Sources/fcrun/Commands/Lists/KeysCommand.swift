@@ -9,7 +9,7 @@ struct KeysCommand: AsyncParsableCommand {
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List your registered SSH keys.", discussion: "  fcrun keys list --json")
+      commandName: "list", abstract: "List your registered SSH keys.", discussion: "  fcrun keys list --json")
 
     @OptionGroup var output: OutputOptions
 
@@ -18,7 +18,8 @@ struct KeysCommand: AsyncParsableCommand {
     }
 
     private static let header = [
-      Column(title: "ID"), Column(title: "NAME"), Column(title: "KIND"), Column(title: "COMMENT", expendable: 2),
+      Column(title: "ID"), Column(title: "NAME", room: .cut), Column(title: "KIND"),
+      Column(title: "COMMENT", expendable: 2),
       Column(title: "PROVIDER", expendable: 1),
     ]
 

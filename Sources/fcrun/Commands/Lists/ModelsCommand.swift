@@ -9,7 +9,7 @@ struct ModelsCommand: AsyncParsableCommand {
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List the models.", discussion: "  fcrun models list --json")
+      commandName: "list", abstract: "List the models.", discussion: "  fcrun models list --json")
 
     @OptionGroup var output: OutputOptions
 
@@ -34,7 +34,7 @@ struct ModelsCommand: AsyncParsableCommand {
 
   struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show one model.", discussion: "  fcrun models show MODEL")
+      commandName: "show", abstract: "Show one model.", discussion: "  fcrun models show MODEL")
 
     @Argument(help: "The model's id, slash and all.") var id: String
     @OptionGroup var output: OutputOptions

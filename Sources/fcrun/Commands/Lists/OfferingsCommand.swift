@@ -16,7 +16,8 @@ struct OfferingsCommand: AsyncParsableCommand {
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List the offerings, cheapest first.", discussion: "  fcrun offerings list --num-gpus 4..8 --json")
+      commandName: "list", abstract: "List the offerings, cheapest first.",
+      usage: "fcrun offerings list [<options>]", discussion: "  fcrun offerings list --num-gpus 4..8 --json")
 
     @OptionGroup var filter: OfferingFilter
     @OptionGroup var output: OutputOptions
@@ -30,7 +31,7 @@ struct OfferingsCommand: AsyncParsableCommand {
 
   struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show one offering.", discussion: "  fcrun offerings show spot_coff_a100x100001")
+      commandName: "show", abstract: "Show one offering.", discussion: "  fcrun offerings show spot_coff_a100x100001")
 
     @Argument(help: "The offering's id.", completion: Completions.offerings) var id: String
     @OptionGroup var output: OutputOptions

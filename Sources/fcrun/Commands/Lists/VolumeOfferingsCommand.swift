@@ -10,7 +10,8 @@ struct VolumeOfferingsCommand: AsyncParsableCommand {
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List the volume offerings, cheapest first.", discussion: "  fcrun volume-offerings list --json")
+      commandName: "list", abstract: "List the volume offerings, cheapest first.",
+      discussion: "  fcrun volume-offerings list --json")
 
     @OptionGroup var output: OutputOptions
 
@@ -35,7 +36,7 @@ struct VolumeOfferingsCommand: AsyncParsableCommand {
 
   struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show one volume offering.", discussion: "  fcrun volume-offerings show OFFERING")
+      commandName: "show", abstract: "Show one volume offering.", discussion: "  fcrun volume-offerings show OFFERING")
 
     @Argument(help: "The volume offering's id.") var id: String
     @OptionGroup var output: OutputOptions

@@ -9,7 +9,7 @@ struct VolumesCommand: AsyncParsableCommand {
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List your volumes.", discussion: "  fcrun volumes list --json")
+      commandName: "list", abstract: "List your volumes.", discussion: "  fcrun volumes list --json")
 
     @OptionGroup var output: OutputOptions
 
@@ -18,9 +18,10 @@ struct VolumesCommand: AsyncParsableCommand {
     }
 
     private static let header = [
-      Column(title: "ID"), Column(title: "NAME"), Column(title: "GB", alignment: .right), Column(title: "REGION"),
-      Column(title: "PROVIDER", expendable: 1), Column(title: "$/H", alignment: .right, expendable: 3),
-      Column(title: "MULTI-MOUNT", expendable: 2), Column(title: "MOUNTED BY"),
+      Column(title: "ID"), Column(title: "NAME", room: .cut), Column(title: "GB", alignment: .right),
+      Column(title: "REGION", expendable: 1),
+      Column(title: "PROVIDER", expendable: 2), Column(title: "$/H", alignment: .right, expendable: 4),
+      Column(title: "MULTI-MOUNT", expendable: 3), Column(title: "MOUNTED BY"),
     ]
 
     private static func row(_ volume: Volume) -> [String] {
@@ -34,7 +35,7 @@ struct VolumesCommand: AsyncParsableCommand {
 
   struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Show one volume.", discussion: "  fcrun volumes show VOLUME")
+      commandName: "show", abstract: "Show one volume.", discussion: "  fcrun volumes show VOLUME")
 
     @Argument(help: "The volume's id.") var id: String
     @Flag(help: "Show what the API has in its cache instead of asking the provider.") var cached = false
