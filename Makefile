@@ -1,5 +1,7 @@
 # make demo      install what is missing, build, run jobs/train.json from start to end on a simulated cloud on this computer
 # make test      install what is missing, then check the format, build everything and run every test
+# make test-cluster
+#                run real Open MPI and Ray on three simulated machines with networks of their own; as root
 # make torture SEEDS=1000000
 #                run the shipped driver in virtual time, one job with its faults for each seed
 # make mutants   let that catch 49 ways to write the protocol wrong
@@ -63,6 +65,22 @@ test: build-tests
 	FCRUN_FAULT_LEDGER_JUDGED=$$FCRUN_FAULT_LEDGER \
 	  $(SWIFT) test $(ARROWS) --skip-build --filter everyFaultHasATestThatRan </dev/null 2>&1 | tee -a "$$log"; \
 	[ "$$(grep -Ec 'Test run with [1-9][0-9]* test' "$$log")" = 4 ] || { echo 'make test: a part of the tests did not run' >&2; exit 1; }
+
+# What engines need, outside of this folder; a wheel of PyTorch, where there is one: make test-cluster TORCH=torch-2.13.0+cpu-….whl
+CLUSTER ?= /opt/fcrun-cluster
+RAY ?= 2.60.0
+TORCH ?=
+
+.PHONY: test-cluster
+test-cluster: APT += openssh-server iproute2 openmpi-bin libopenmpi-dev python3-venv
+test-cluster: build-tests
+	@[ "$$(id -u)" = 0 ] || { echo 'make test-cluster makes network namespaces: run it as root' >&2; exit 1; }
+	[ -x $(CLUSTER)/ray/bin/ray ] || { /usr/bin/python3 -m venv $(CLUSTER)/ray && $(CLUSTER)/ray/bin/pip install -q ray==$(RAY); }
+	[ -z '$(TORCH)' ] || [ -x $(CLUSTER)/torch/bin/torchrun ] || \
+	  { /usr/bin/python3 -m venv $(CLUSTER)/torch && $(CLUSTER)/torch/bin/pip install -q '$(TORCH)'; }
+	FCRUN_TEST_RAY=$(CLUSTER)/ray/bin \
+	FCRUN_TEST_TORCH=$$([ ! -x $(CLUSTER)/torch/bin/torchrun ] || echo $(CLUSTER)/torch/bin) \
+	  $(SWIFT) test $(ARROWS) --skip-build --filter EngineJobTests </dev/null
 
 SEEDS ?= 1000000
 

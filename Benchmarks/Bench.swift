@@ -10,6 +10,7 @@ struct Sizes {
   var floodMegabytes: Int
   var ticks: Int
   var offerings = 10_000
+  var nodeMegabytes = 16
   var jobs: Int
   var finished: Int
 
@@ -31,7 +32,7 @@ struct Bench: ParsableCommand {
   @Option(help: "Rounds of each contest.")
   var rounds: Int?
 
-  @Option(help: "Only works whose name or way has one of these words in it, and logs, and jobs.")
+  @Option(help: "Only works whose name or way has one of these words in it, and logs, jobs, and nodes.")
   var only: [String] = []
 
   @Option(help: "A folder for the files of it; memory is best.")
@@ -87,6 +88,7 @@ struct Bench: ParsableCommand {
       try judged(cloud.noOp(rounds: rounds))
       report.figures += try cloud.figures()
     }
+    if isWanted("nodes") { report.figures += try cloud.nodes() }
     try publish(report)
     return report
   }

@@ -18,7 +18,7 @@ struct CloudJobs {
   // MARK: The cloud
 
   /// `fcrun sim` while `body` runs.
-  private func withCloud<Result>(_ body: ([String: String]) throws -> Result) throws -> Result {
+  func withCloud<Result>(_ body: ([String: String]) throws -> Result) throws -> Result {
     let words = [
       "sim", "--state", folder + "/cloud", "--boot-time", "\(Self.boot)", "--seed", "7", "--idle-exit", "900",
     ]
@@ -42,7 +42,7 @@ struct CloudJobs {
     return try body(environment)
   }
 
-  private func write(_ name: String, _ text: String) throws -> String {
+  func write(_ name: String, _ text: String) throws -> String {
     let path = folder + "/" + name
     try Data(text.utf8).write(to: URL(filePath: path))
     return path

@@ -53,6 +53,8 @@ package struct Machine: Codable, Hashable, Sendable {
   package var end: CommandEnd?
   /// The API said that it restarts while the command was running there.
   package var hasRestarted: Bool?
+  /// Why nothing more is expected of it although the others go on; nil while it is ours to work with.
+  package var lost: String?
 
   package init(node: Int, name: String) {
     self.node = node

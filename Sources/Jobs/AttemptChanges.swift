@@ -163,7 +163,9 @@ extension Attempt {
     let needed = (plan.limits.maxDuration ?? 0) + plan.limits.killGrace + plan.limits.outputGrace
     return machines.allSatisfy { machine in
       // One that was made twice, or that is about to end, is given back.
-      guard machine.instances.count == 1, machine.strikes == 0, let name = MachineName(machine.name) else {
+      guard machine.instances.count == 1, machine.strikes == 0, machine.lost == nil,
+        let name = MachineName(machine.name)
+      else {
         return false
       }
       return name.expiry == 0 || !name.isExpired(at: now + .seconds(needed))
@@ -215,7 +217,8 @@ extension Attempt {
 
   /// The reason to give up, once enough reads in a row agree.
   func strikeOut(_ observations: [Observation]) -> String? {
-    for (machine, observation) in zip(machines, observations) where machine.strikes >= Window.strikes {
+    for (machine, observation) in zip(machines, observations)
+    where machine.lost == nil && machine.strikes >= Window.strikes {
       return "\(machine.id ?? machine.name) \(observation.asReason)"
     }
     return nil

@@ -34,6 +34,10 @@ package struct JobPlan: Codable, Sendable, Equatable {
   package var retry: Retry
   package var teardown: Teardown
   package var checkpoint: CheckpointPlan?
+  /// nil: none.
+  package var engine: EngineChoice?
+  /// nil: it fails.
+  package var onNodeLoss: NodeLoss?
   /// Which job of a sweep this is; nil: a job by itself.
   package var task: SweepTask?
 
@@ -94,12 +98,15 @@ package struct JobPlan: Codable, Sendable, Equatable {
     package var destination: String?
     /// Of a task: the folder of its own below ``JobPlan/root`` that this starts from, so that no task overwrites another's.
     package var folder: String?
+    /// nil: any.
+    package var nodes: OutputNodes?
     package var field: String
     package var place: Place
 
-    package init(source: String, destination: String?, field: String, place: Place) {
+    package init(source: String, destination: String?, nodes: OutputNodes? = nil, field: String, place: Place) {
       self.source = source
       self.destination = destination
+      self.nodes = nodes
       self.field = field
       self.place = place
     }

@@ -50,7 +50,8 @@ private struct Pair {
 
   var machine: [String?] {
     [
-      differs("nodes", \.nodes), differs("volumes", \.volumes), differs("ssh_key", \.sshKey),
+      differs("nodes", \.nodes), differs("engine", \.engine), differs("on_node_loss", \.onNodeLoss),
+      differs("volumes", \.volumes), differs("ssh_key", \.sshKey),
       differs("ssh_user", \.sshUser),
     ]
   }

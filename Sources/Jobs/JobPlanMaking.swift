@@ -24,7 +24,7 @@ extension JobPlan {
   ) -> Result<JobPlan, SpecProblems> {
     var planner = Planner(root: SpecPaths.folder(of: file), home: environment("HOME"))
     planner.refuseWhatCannotRun(spec)
-    if !isTask { planner.refuseSweep(spec) }
+    if isTask { planner.refuseFleet(spec) } else { planner.refuseSweep(spec) }
     planner.refuseSharedFolder(spec)
     planner.protectTheSpec(spec, file: file)
     let envs = planner.envs(spec, environment)
@@ -54,6 +54,8 @@ extension JobPlan {
 
   private mutating func fillMachine(from spec: JobSpec, _ planner: Planner) {
     nodes = spec.nodes?.value ?? 1
+    engine = spec.engine.flatMap { $0.value.engine == .none ? nil : $0.value }
+    onNodeLoss = spec.onNodeLoss?.value
     volumes = spec.volumes.enumerated().map { index, volume in
       VolumeChoice(idOrName: volume.value, field: "volumes[\(index)]", place: volume.place)
     }
@@ -70,7 +72,7 @@ extension JobPlan {
     outputs = spec.outputs.enumerated().map { index, output in
       OutputPlan(
         source: SpecPaths.relative(output.source.value),
-        destination: output.destination.map { SpecPaths.relative($0.value) },
+        destination: output.destination.map { SpecPaths.relative($0.value) }, nodes: output.nodes,
         field: "outputs[\(index)]", place: output.source.place)
     }
     checkpoint = spec.checkpoint.map {
@@ -107,9 +109,12 @@ private struct Planner {
   /// Part of version 1, checked by the decoder, and not run by this version of fcrun: better refused than ignored.
   mutating func refuseWhatCannotRun(_ spec: JobSpec) {
     refuse(spec.notify?.place, "notify", "it left out; the exit code of submit tells the end")
-    if let engine = spec.engine, engine.value != .none {
-      refuse(engine.place, "engine", "\"none\"; the command can start \(engine.value.rawValue) itself")
-    }
+  }
+
+  /// One cluster for all tasks would be meant; a cluster for each is not what anybody wants to pay for.
+  mutating func refuseFleet(_ spec: JobSpec) {
+    guard let engine = spec.engine, engine.value.engine == .ray else { return }
+    refuse(engine.place, "engine", "\"none\" in a sweep, or a single job whose command maps its tasks over Ray")
   }
 
   /// One plan is one job.

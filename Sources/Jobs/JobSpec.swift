@@ -42,7 +42,8 @@ package struct JobSpec: Sendable, Equatable {
   package var reuse: Located<Bool>?
   package var checkpoint: Located<Checkpoint>?
   package var notify: Located<[Notice]>?
-  package var engine: Located<Engine>?
+  package var engine: Located<EngineChoice>?
+  package var onNodeLoss: Located<NodeLoss>?
 
   package struct Env: Sendable, Equatable {
     package var name: String
@@ -59,6 +60,7 @@ package struct JobSpec: Sendable, Equatable {
   package struct Output: Sendable, Equatable {
     package var source: Located<String>
     package var destination: Located<String>?
+    package var nodes: OutputNodes?
   }
 
   /// Seconds, and US dollars for the whole run.
@@ -91,8 +93,6 @@ package struct JobSpec: Sendable, Equatable {
     package var on: [String]
     package var channel: Channel
   }
-
-  package enum Engine: String, Sendable, CaseIterable { case none, ray, torchrun, mpi }
 }
 
 /// What runs on the machine.

@@ -308,7 +308,7 @@ extension JobState {
     case (.launching(let attempt), .launched): with(.running(attempt.launched(at: now)))
     case (.running(let attempt), .ended(let ends)): ended(ends, in: attempt, context: context, at: now)
     case (.stopping(let attempt, let outcome), .stopped(let ends)):
-      with(.collecting(attempt.reachable.ended(ends).endedNow(now), outcome))
+      stopped(ends, in: attempt, outcome, context: context, at: now)
     case (.collecting(let attempt, let outcome), .collected(let missing)):
       leaving(attempt, outcome.judged(missing: missing), in: context, at: now)
     case (.handing(let attempt, let outcome), .handedOver): handedOver(attempt, outcome, at: now)
@@ -523,18 +523,22 @@ extension JobState {
 // MARK: - Running
 
 extension JobState {
-  /// The first failure decides, and ends the other nodes; success is the success of all.
+  /// What is decided ends the nodes that still run; see ``Attempt/decision(in:)``.
   private func ended(_ ends: [NodeEnd], in attempt: Attempt, context: JobContext, at now: Moment) -> JobState {
-    let attempt = attempt.reachable.ended(ends)
-    if let loss = attempt.loss(ends) { return with(.releasing(attempt, loss)) }
-    let failure = attempt.machines.lazy.compactMap(\.end).first { $0.code != 0 || $0.reason == .timedOut }
-    let isOver = attempt.machines.allSatisfy { $0.end != nil }
-    guard let failure else {
-      return with(isOver ? .collecting(attempt, .exited(attempt.machines[0].end!)) : .running(attempt))
+    let attempt = attempt.reachable.ended(ends).losing(ends, in: context.plan)
+    if let loss = attempt.mortalLoss(ends, in: context.plan) {
+      return with(attempt.present.isEmpty ? .releasing(attempt, loss) : .stopping(attempt.ending(at: now), loss))
     }
-    let outcome = failure.outcome(in: context.plan)
-    if isOver { return with(.collecting(outcome.isOfJob ? attempt : attempt.ending(at: now), outcome)) }
-    return with(.stopping(attempt.ending(at: now), outcome))
+    guard let outcome = attempt.decision(in: context.plan) else { return with(.running(attempt)) }
+    guard attempt.unended.isEmpty else { return with(.stopping(attempt.ending(at: now), outcome)) }
+    return with(.collecting(outcome.isOfJob ? attempt : attempt.ending(at: now), outcome))
+  }
+
+  private func stopped(
+    _ ends: [NodeEnd], in attempt: Attempt, _ outcome: Outcome, context: JobContext, at now: Moment
+  ) -> JobState {
+    let attempt = attempt.reachable.ended(ends).endedNow(now)
+    return with(.collecting(attempt, attempt.judgedAgain(outcome, in: context.plan)))
   }
 
   /// The end of the work on the machines: they are given back, unless the user asked to keep them.

@@ -112,7 +112,8 @@ extension SpecReader {
     spec.reuse = located(fields, "reuse") { $0.flag($1, $2) }
     spec.checkpoint = located(fields, "checkpoint") { $0.checkpoint($1, $2) }
     spec.notify = located(fields, "notify") { $0.notify($1, $2) }
-    spec.engine = located(fields, "engine") { $0.choice($1, $2, of: JobSpec.Engine.self) }
+    spec.engine = located(fields, "engine") { $0.engine($1, $2) }
+    spec.onNodeLoss = located(fields, "on_node_loss") { $0.choice($1, $2, of: NodeLoss.self) }
   }
 
   /// A job that names no limit at all would take whatever is offered. A constraint that is written wrong is one all the same.
@@ -133,6 +134,12 @@ extension SpecReader {
     let path = SpecPath("limits").appending("output_grace")
     if let grace = spec.limits.outputGrace, grace.value == 0, !spec.outputs.isEmpty {
       report(grace.place, path, "is 0 and leaves no time to fetch the outputs", expected: "at least 1s, or no outputs")
+    }
+    if let loss = spec.onNodeLoss, loss.value == .continue, let engine = spec.engine?.value.engine,
+      !engine.outlivesNodes
+    {
+      let wrong = "is \"continue\", and what \(engine.rawValue) has started cannot go on without a node"
+      report(loss.place, SpecPath("on_node_loss"), wrong, expected: "\"fail\", with a checkpoint and retry")
     }
   }
 

@@ -140,11 +140,12 @@ extension SpecReader {
   private mutating func writtenOutput(_ node: SpecNode, _ path: SpecPath) -> JobSpec.Output? {
     if case .object = node.value {
       let fields = fields(node, path, known: SpecFields.output)
+      let nodes = located(fields, "nodes") { $0.choice($1, $2, of: OutputNodes.self) }
       return transfer(fields, from: "the workdir", to: "the spec's folder")
-        .map { JobSpec.Output(source: $0.source, destination: $0.destination) }
+        .map { JobSpec.Output(source: $0.source, destination: $0.destination, nodes: nodes?.value) }
     }
     let source = text(node, path, expected: "a path, a glob, or an object with source")
-    return source.map { JobSpec.Output(source: Located($0, at: node.place), destination: nil) }
+    return source.map { JobSpec.Output(source: Located($0, at: node.place), destination: nil, nodes: nil) }
   }
 
   private mutating func transfer(

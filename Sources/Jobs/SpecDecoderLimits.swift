@@ -111,6 +111,34 @@ extension SpecReader {
     return JobSpec.Checkpoint(source: source.value, every: every.value)
   }
 
+  mutating func engine(_ node: SpecNode, _ path: SpecPath) -> EngineChoice? {
+    guard case .object = node.value else {
+      return choice(node, path, of: Engine.self).map { EngineChoice($0) }
+    }
+    let fields = fields(node, path, known: SpecFields.engine)
+    let engine = located(fields, "name") { $0.choice($1, $2, of: Engine.self) }
+    let version = located(fields, "version") { $0.version($1, $2) }
+    missing(fields, ["name": "the name of an engine such as \"ray\""], of: node)
+    if let version, let engine, engine.value != .ray {
+      let wrong = "is given for \(engine.value.rawValue), which fcrun does not install"
+      report(version.place, path.appending("version"), wrong, expected: "no version; setup can install it")
+    }
+    return engine.map { EngineChoice($0.value, version: version?.value) }
+  }
+
+  private mutating func version(_ node: SpecNode, _ path: SpecPath) -> String? {
+    let expected = "a version such as \"2.60.0\""
+    guard let text = text(node, path, expected: expected) else { return nil }
+    let isVersion = text.unicodeScalars.allSatisfy {
+      $0.isASCII && ($0.properties.isAlphabetic || "0123456789.+-".unicodeScalars.contains($0))
+    }
+    guard isVersion, text.utf8.first.map(isDigit) == true else {
+      report(node.place, path, "is \(quoted(text))", expected: expected)
+      return nil
+    }
+    return text
+  }
+
   mutating func notify(_ node: SpecNode, _ path: SpecPath) -> [JobSpec.Notice] {
     elements(node, path, expected: "a list of objects with on and webhook or command")
       .compactMap { notice($0.node, $0.path) }

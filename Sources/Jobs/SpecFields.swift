@@ -10,6 +10,7 @@ package enum SpecFields {
   package static let sshKey = SpecSchema.sshKey.names
   package static let checkpoint = SpecSchema.checkpoint.names
   package static let notice = SpecSchema.notice.names
+  package static let engine = SpecSchema.engine.names
 
   /// What other tools call our fields, as far as spelling alone would not find them.
   private static let otherNames = [

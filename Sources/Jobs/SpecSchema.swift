@@ -67,8 +67,12 @@ package enum SpecSchema {
       "checkpoint", .object(checkpoint), "What is fetched while the job runs, and put back before the next attempt."),
     SpecField("notify", .list(of: .object(notice, oneOf: ["webhook", "command"])), "Who is told of events."),
     SpecField(
-      "engine", .word(JobSpec.Engine.allCases.map(\.rawValue)), "What brings the nodes together.",
+      "engine", .either([.word(Engine.allCases.map(\.rawValue)), .object(engine)]), "What brings the nodes together.",
       otherwise: "`\"none\"`"),
+    SpecField(
+      "on_node_loss", .word(NodeLoss.allCases.map(\.rawValue)),
+      "What the loss of one of several nodes means: the end of the attempt, or that the others go on.",
+      otherwise: "`\"fail\"`"),
     SpecField("$schema", .text(), "Where a schema of this file is, for editors. fcrun does not read it."),
   ]
 
@@ -132,6 +136,18 @@ package enum SpecSchema {
   package static let output: [SpecField] = [
     SpecField("source", .text("path or glob"), "Relative to the workdir.", otherwise: ""),
     SpecField("destination", path, "Relative to the folder of the job file.", otherwise: "the same relative name"),
+    SpecField(
+      "nodes", .word(OutputNodes.allCases.map(\.rawValue)),
+      "Of several nodes: from any that has it, from the first only, or every one must have it.",
+      otherwise: "`\"any\"`"),
+  ]
+
+  package static let engine: [SpecField] = [
+    SpecField("name", .word(Engine.allCases.map(\.rawValue)), "As above.", otherwise: ""),
+    SpecField(
+      "version", .text("version", pattern: "^[0-9][0-9A-Za-z.+-]*$"),
+      "Of ray: the version to install on each machine where another one, or none, is there.",
+      otherwise: "what is there, nothing is installed"),
   ]
 
   package static let sshKey: [SpecField] = [
@@ -164,7 +180,7 @@ package enum SpecSchema {
   package static let objects: [(path: String, fields: [SpecField])] = [
     ("", spec), ("resources", resources), ("ssh_key", sshKey), ("files[]", file), ("outputs[]", output),
     ("limits", limits),
-    ("retry", retry), ("checkpoint", checkpoint), ("notify[]", notice),
+    ("retry", retry), ("checkpoint", checkpoint), ("notify[]", notice), ("engine", engine),
   ]
 
   /// A table of the reference.
@@ -181,7 +197,7 @@ package enum SpecSchema {
     switch name {
     case "ssh_key", "ssh_user": "ssh_key-and-ssh_user"
     case "max_parallel": "matrix"
-    case "notify", "engine": "not-yet"
+    case "notify": "not-yet"
     case "$schema": "in-an-editor"
     default: name
     }

@@ -13,13 +13,22 @@ package enum LaunchFiles {
       File(name: "run", mode: 0o700, content: Array(Script.run.utf8)),
       File(name: "env", mode: 0o600, content: try environment(launch.environment)),
     ]
-    if let setup = launch.setup { files += script(setup, phase: "setup") }
+    // Around setup and command stands the engine, where there is one, and runs them under other names.
+    let names =
+      launch.engine == nil ? (setup: "go.setup", command: "go.command") : (setup: "go.own", command: "go.user")
+    if let setup = launch.setup { files += script(setup, phase: "setup", go: names.setup) }
     switch launch.command {
-    case .script(let text): files += script(text, phase: "command")
-    case .argv(let argv): files.append(File(name: "go.command", mode: 0o600, content: try exec(argv)))
+    case .script(let text): files += script(text, phase: "command", go: names.command)
+    case .argv(let argv): files.append(File(name: names.command, mode: 0o600, content: try exec(argv)))
+    }
+    if let engine = launch.engine {
+      files.append(File(name: "go.setup", mode: 0o600, content: Array((ownSetup + engine.prepare).utf8)))
+      files.append(File(name: "go.command", mode: 0o600, content: Array(engine.command.utf8)))
     }
     return files
   }
+
+  private static let ownSetup = #"[ ! -f "$2/go.own" ] || /bin/sh -c '. "$2/go.own"' sh setup "$2" || exit"# + "\n"
 
   /// `command` in front takes from `export` the power to end the shell when a name is read-only (bash's UID).
   private static func environment(_ variables: [Launch.Variable]) throws(Failure) -> [UInt8] {
@@ -41,14 +50,14 @@ package enum LaunchFiles {
   }
 
   /// With `#!` the kernel picks the interpreter, otherwise bash where there is one.
-  private static func script(_ text: String, phase: String) -> [File] {
+  private static func script(_ text: String, phase: String, go name: String) -> [File] {
     let go =
       text.utf8.starts(with: "#!".utf8)
       ? "exec \"$2/\(phase)\"\n"
       : "if command -v bash >/dev/null 2>&1; then exec bash \"$2/\(phase)\"; else exec /bin/sh \"$2/\(phase)\"; fi\n"
     return [
       File(name: phase, mode: 0o700, content: Array(text.utf8)),
-      File(name: "go.\(phase)", mode: 0o600, content: Array(go.utf8)),
+      File(name: name, mode: 0o600, content: Array(go.utf8)),
     ]
   }
 

@@ -39,6 +39,8 @@ package struct Connect: Codable, Sendable, Equatable {
   package var pin: String?
   /// Seconds for TCP, key exchange and authentication together.
   package var timeout: Double
+  /// Seconds without a sign of life after which the open connection counts as broken.
+  package var silence: Double
 
   /// Where the private half of the registered key is.
   package enum Key: Codable, Sendable, Equatable {
@@ -47,13 +49,16 @@ package struct Connect: Codable, Sendable, Equatable {
     case agent(publicKey: String, socket: String)
   }
 
-  package init(host: String, port: Int, users: [String], key: Key, pin: String?, timeout: Double) {
+  package init(
+    host: String, port: Int, users: [String], key: Key, pin: String?, timeout: Double, silence: Double = 15
+  ) {
     self.host = host
     self.port = port
     self.users = users
     self.key = key
     self.pin = pin
     self.timeout = timeout
+    self.silence = silence
   }
 }
 
@@ -159,6 +164,21 @@ package struct Launch: Codable, Sendable, Equatable {
   /// An upload has made the control folder. A machine that does not have it any more has lost its disk, and with it the
   /// record of whether the command ever started: nothing is started then.
   package var isUploaded: Bool?
+  /// Runs around setup and command; nil: they run by themselves.
+  package var engine: Engine?
+
+  /// Scripts for the shell that ``Script/run`` is.
+  package struct Engine: Codable, Sendable, Equatable {
+    /// After setup, in its phase.
+    package var prepare: String
+    /// In place of the command, which is `$2/go.user` for it.
+    package var command: String
+
+    package init(prepare: String, command: String) {
+      self.prepare = prepare
+      self.command = command
+    }
+  }
 
   package struct Variable: Codable, Sendable, Equatable {
     package var name: String
@@ -177,7 +197,7 @@ package struct Launch: Codable, Sendable, Equatable {
 
   package init(
     control: String, workdir: String, environment: [Variable], setup: String?, command: Command, maxDuration: Double?,
-    grace: Double, isUploaded: Bool? = nil
+    grace: Double, isUploaded: Bool? = nil, engine: Engine? = nil
   ) {
     self.control = control
     self.workdir = workdir
@@ -187,6 +207,7 @@ package struct Launch: Codable, Sendable, Equatable {
     self.maxDuration = maxDuration
     self.grace = grace
     self.isUploaded = isUploaded
+    self.engine = engine
   }
 }
 

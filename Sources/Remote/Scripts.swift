@@ -412,7 +412,11 @@ package enum Script {
       setup) eval "$(cat "$2/env")" ;;
       *) eval "$(cat "$2/env"; rm -f "$2/env")" ;;
     esac
-    printf '%s\n' "${FCRUN_NODE_IPS-}" >"$4/hostfile"
+    # As MPI and its like read it: as many slots as GPUs, or as cores where there are none.
+    fcrun_slots=${FCRUN_GPUS_PER_NODE:-0}
+    [ "$fcrun_slots" != 0 ] || fcrun_slots=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+    printf '%s\n' "${FCRUN_NODE_IPS-}" | sed "s/\$/ slots=$fcrun_slots/" >"$4/hostfile"
+    unset fcrun_slots
     . "$2/go.$1"
     """#
 

@@ -18,7 +18,7 @@ extension World {
     of attempt: Attempt, for job: JobRecord, _ work: @escaping @Sendable () async -> Event
   ) async -> Event {
     guard let plan = job.context.plan.checkpoint, checkpoints != nil else { return await work() }
-    let checkpointing = attempt.machines.map { machine -> @Sendable () async -> Event? in
+    let checkpointing = attempt.present.map { machine -> @Sendable () async -> Event? in
       {
         await takeCheckpoints(of: machine, every: .seconds(plan.every), in: attempt, for: job)
         return nil
@@ -55,7 +55,7 @@ extension World {
   private func takeLastCheckpoint(after event: Event, of attempt: Attempt, for job: JobRecord) async {
     guard case .ended(let ends) = event, ends.contains(where: \.isFailure), !Task.isCancelled else { return }
     await within(.seconds(max(1, job.context.plan.limits.outputGrace))) {
-      _ = await each(attempt.machines) { await takeCheckpoint(of: $0, in: attempt, for: job) }
+      _ = await each(attempt.present) { await takeCheckpoint(of: $0, in: attempt, for: job) }
     }
   }
 

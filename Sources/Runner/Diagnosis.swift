@@ -32,6 +32,21 @@ extension World {
     }
   }
 
+  /// How a node went that nobody reaches any more, as far as the cloud says.
+  func wayOfGoing(_ machine: Machine, _ why: String, in attempt: Attempt) async -> NodeEnd.How {
+    var alone = attempt
+    alone.machines = [machine]
+    let name = "node \(machine.node) (\(machine.id ?? machine.name))"
+    switch await observe(alone).first {
+    case .ending(let status) where status != "error":
+      return .preempted("\(name) was taken away: its status is \(status)")
+    case .notFound where machine.instances.first?.wasRead == true:
+      return .preempted("\(name) was taken away: the API does not find it any more")
+    case .notYet(let status) where status == "restarting": return .rebooted("\(name) restarts")
+    case .ending, .notYet, .active, .notFound, .unknown, nil: return .lost("\(name) is lost: \(why)")
+    }
+  }
+
   private func diagnosed(_ record: CommandEnd, _ machine: Machine, in attempt: Attempt, for job: JobRecord) async
     -> CommandEnd
   {

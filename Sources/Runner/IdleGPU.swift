@@ -32,7 +32,7 @@ extension World {
   /// Of the GPU that is used most, in percent; nil when some machine does not say.
   private func utilization(of attempt: Attempt, for job: JobRecord) async -> Int? {
     let question = Exec(command: Script.utilization, timeout: 30)
-    let answers = await each(attempt.machines) { machine in
+    let answers = await each(attempt.present) { machine in
       await hosts.perform(.exec(question), on: job.link(to: machine), watching: { _ in })
     }
     let most = answers.map { answer -> Int? in

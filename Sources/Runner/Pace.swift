@@ -9,6 +9,12 @@ enum Pace {
   static let reportUnprovedAfterSignal = Duration.milliseconds(9_000)
   /// How long a POST may still answer after a signal: the DELETE has to be out within a second of it.
   static let mercyForPost = Duration.milliseconds(700)
+  /// How long a connection may be silent before it is made again.
+  static let silence = Duration.seconds(15)
+  /// Of one of several nodes: those that wait for it in an engine cost money, and notice nothing. With ``lastCall`` it is lost within 15 s.
+  static let silenceOfNode = Duration.seconds(9)
+  /// How long a node that has fallen silent has to let us in once more.
+  static let lastCall = Duration.seconds(4)
   /// How often a commit of a job's end is tried again, once a second.
   static let insistence = 10
   /// For what can still be saved after a DELETE.

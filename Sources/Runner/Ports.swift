@@ -40,6 +40,8 @@ package struct Link: Sendable, Equatable {
   package var pin: String?
   package var key: Arrangement.PrivateKey
   package var timeout: Duration
+  /// Of the open connection, after which it counts as broken.
+  package var silence: Duration
 }
 
 /// What may end a wait before its own end.

@@ -34,12 +34,19 @@ extension World {
     if let missing = job.context.plan.secrets.first(where: { secrets.value(of: $0) == nil }) {
       return .failed(.notConfigured("the secret \(missing) is not in the environment; set it and submit again"))
     }
+    switch await gather(attempt, for: job) {
+    case .cluster(let cluster): return await launch(attempt, as: cluster, for: job)
+    case .not(let event): return event
+    }
+  }
+
+  private func launch(_ attempt: Attempt, as cluster: Cluster, for job: JobRecord) async -> Event {
     let start = clock.now()
     let answers = await each(attempt.machines) { machine in
       // Before anything runs: a folder that cannot be made now is tried for once more when the log is opened.
       _ = logFolder(job.id, attempt.number, machine.node)
       return await askAgain(
-        .launch(launchRequest(on: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
+        .launch(launchRequest(on: machine, in: attempt, as: cluster, for: job)), of: machine, in: attempt, for: job)
     }
     return answers.firstFailure.map { event(of: $0, since: start) } ?? answers.firstLoss ?? .launched
   }
@@ -68,16 +75,17 @@ extension World {
   func clear(_ attempt: Attempt, for job: JobRecord) async -> Event {
     let start = clock.now()
     let stop = Stop(control: job.control(of: attempt), grace: Double(job.context.plan.limits.killGrace))
-    let answers = await each(attempt.machines) { machine in
+    let answers = await each(attempt.present) { machine in
       await askAgain(.stop(stop), of: machine, in: attempt, for: job)
     }
     return answers.firstFailure.map { event(of: $0, since: start) } ?? answers.firstLoss ?? .cleared
   }
 
-  /// Outputs of every node; those of node 0 land where the spec says, the others' beside them in `node-<rank>/`.
+  /// Outputs of every node that is there; those of node 0 land where the spec says, the others' beside them in `node-<rank>/`.
   func collect(_ attempt: Attempt, for job: JobRecord, into partial: String = "") async -> Event {
     let start = clock.now()
-    let answers = await each(attempt.machines) { machine in
+    let present = attempt.present
+    let answers = await each(present) { machine in
       await askAgain(
         .collect(collectRequest(on: machine, in: attempt, for: job, partial)), of: machine, in: attempt, for: job)
     }
@@ -87,9 +95,14 @@ extension World {
       }
       return event(of: failure, since: start)
     }
-    guard case .transferred(let first)? = answers.first else { return .collected(missing: []) }
-    for refused in first.refused { narrator.tell(.warning(job: job.id, "not fetched: \(refused)")) }
-    return .collected(missing: first.missing)
+    let found = zip(present, answers).compactMap { machine, answer -> (node: Int, transferred: Transferred)? in
+      if case .transferred(let transferred) = answer { (machine.node, transferred) } else { nil }
+    }
+    for (node, transferred) in found {
+      let place = attempt.machines.count > 1 ? " of node \(node)" : ""
+      for refused in transferred.refused { narrator.tell(.warning(job: job.id, "not fetched\(place): \(refused)")) }
+    }
+    return .collected(missing: job.context.plan.missing(found.map { ($0.node, $0.transferred.missing) }))
   }
 
   /// Outputs as they are now, outside of any driver.
@@ -160,21 +173,52 @@ extension World {
   }
 
   private func followAll(_ attempt: Attempt, for job: JobRecord) async -> Event {
-    let running = attempt.unended
     let start = clock.now()
     var ends: [NodeEnd] = []
     var failure: Failure?
-    await strands.run(running.map { machine in { await follow(machine, in: attempt, for: job) } }) { index, answer in
-      if case .failed(let what) = answer { failure = what }
-      if let end = NodeEnd(node: running[index].node, answer) { ends.append(end) }
-      return failure != nil || ends.last?.isFailure == true
+    await strands.run(attempt.unended.map { machine in { await followed(machine, in: attempt, for: job) } }) { _, how in
+      switch how {
+      case .success(let end): if let end { ends.append(end) }
+      case .failure(let what): failure = what
+      }
+      return failure != nil || job.context.plan.isDecided(by: ends)
     }
     if let failure, ends.isEmpty { return unfollowed(failure, since: start) }
     return .ended(ends)
   }
 
+  /// How a node ended, also by its loss; nil where nobody can say.
+  private func followed(_ machine: Machine, in attempt: Attempt, for job: JobRecord) async -> Result<NodeEnd?, Failure>
+  {
+    let answer = await follow(machine, in: attempt, for: job)
+    guard case .failed(let failure) = answer else { return .success(NodeEnd(node: machine.node, answer)) }
+    guard let loss = await loss(of: machine, after: failure, in: attempt, for: job) else { return .failure(failure) }
+    return .success(loss)
+  }
+
   private func follow(_ machine: Machine, in attempt: Attempt, for job: JobRecord) async -> WorkerEvent.Kind {
     await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
+  }
+
+  /// Whether a node whose connection broke is gone: another one answers, and then it still lets nobody in. Where none answers it may as
+  /// well be this computer that has lost its network, and everything is tried again.
+  private func loss(of machine: Machine, after failure: Failure, in attempt: Attempt, for job: JobRecord) async
+    -> NodeEnd?
+  {
+    guard failure.isOfNetwork, await someoneLives(besides: machine, in: attempt, for: job) else { return nil }
+    var link = job.link(to: machine)
+    link.timeout = Pace.lastCall
+    guard case .failure(let again) = await hosts.connect(link), again.isOfNetwork, !Task.isCancelled else { return nil }
+    return NodeEnd(node: machine.node, how: await wayOfGoing(machine, failure.message, in: attempt))
+  }
+
+  /// The first answer counts: another node may be gone as well.
+  private func someoneLives(besides machine: Machine, in attempt: Attempt, for job: JobRecord) async -> Bool {
+    let status = Request.Verb.status(Status(control: job.control(of: attempt)))
+    let signs = attempt.present.filter { $0.node != machine.node }.map { other -> @Sendable () async -> Bool? in
+      { await hosts.perform(status, on: job.link(to: other)) { _ in }.isSignOfLife ? true : nil }
+    }
+    return await strands.first(of: signs) ?? false
   }
 
   /// A remote script that was killed says nothing about the command: it is asked for again, like after a cut.
@@ -186,7 +230,7 @@ extension World {
   /// A connection that broke after it had lasted: what kept it from lasting before is over.
   private static let lasting = Duration.seconds(60)
 
-  private func event(of failure: Failure, since start: Moment) -> Event {
+  func event(of failure: Failure, since start: Moment) -> Event {
     guard failure.kind == .dropped else { return failure.event }
     return .unreachable(failure.message, wasConnected: clock.now() - start > Self.lasting)
   }
@@ -210,28 +254,32 @@ extension World {
       sources: job.context.plan.files.map(\.remote) + checkpointSources(for: machine, of: job))
   }
 
-  private func launchRequest(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> Launch {
+  private func launchRequest(
+    on machine: Machine, in attempt: Attempt, as cluster: Cluster, for job: JobRecord
+  ) -> Launch {
     let plan = job.context.plan
     return Launch(
       control: job.control(of: attempt), workdir: job.workdir,
-      environment: environment(on: machine, in: attempt, for: job), setup: plan.setup, command: plan.command.remote,
-      maxDuration: plan.limits.maxDuration.map(Double.init), grace: Double(plan.limits.killGrace), isUploaded: true)
+      environment: environment(on: machine, in: attempt, as: cluster, for: job), setup: plan.setup,
+      command: plan.command.remote, maxDuration: plan.limits.maxDuration.map(Double.init),
+      grace: Double(plan.limits.killGrace), isUploaded: true, engine: plan.recipe?.wrapping(cluster, machine.node))
   }
 
   /// fcrun's own variables, then the user's: a user's own value always wins.
-  private func environment(on machine: Machine, in attempt: Attempt, for job: JobRecord) -> [Launch.Variable] {
+  private func environment(
+    on machine: Machine, in attempt: Attempt, as cluster: Cluster, for job: JobRecord
+  ) -> [Launch.Variable] {
     let plan = job.context.plan
-    let hosts = attempt.machines.map { $0.address?.host ?? "" }
+    let ofJob = [
+      ("FCRUN_JOB_ID", job.id), ("FCRUN_JOB_NAME", job.name), ("FCRUN_ATTEMPT", "\(attempt.number)"),
+    ]
+    let ofTask = (plan.task?.environment ?? []).map { ($0.name, $0.value) }
     let own =
-      [
-        ("FCRUN_JOB_ID", job.id), ("FCRUN_JOB_NAME", job.name), ("FCRUN_ATTEMPT", "\(attempt.number)"),
-        ("FCRUN_NODE_RANK", "\(machine.node)"), ("FCRUN_NUM_NODES", "\(attempt.machines.count)"),
-        ("FCRUN_NODE_IPS", hosts.joined(separator: "\n")), ("FCRUN_HEAD_IP", hosts.first ?? ""),
-        ("FCRUN_NODE_IP", machine.address?.host ?? ""), ("FCRUN_GPUS_PER_NODE", "\(attempt.offering.numGPUs ?? 0)"),
-      ] + (plan.task?.environment ?? []).map { ($0.name, $0.value) }
+      (ofJob + ofTask).map { Launch.Variable(name: $0.0, value: $0.1) } + cluster.environment(of: machine.node)
+      + (plan.recipe?.environment(cluster, machine.node) ?? [])
     let users = plan.envs.map { ($0.name, $0.value) } + plan.secrets.map { ($0, secrets.value(of: $0) ?? "") }
     let taken = Set(users.map(\.0))
-    return (own.filter { !taken.contains($0.0) } + users).map { Launch.Variable(name: $0.0, value: $0.1) }
+    return own.filter { !taken.contains($0.name) } + users.map { Launch.Variable(name: $0.0, value: $0.1) }
   }
 
   private func collectRequest(
@@ -240,7 +288,8 @@ extension World {
     let plan = job.context.plan
     let place = machine.node == 0 ? plan.root : plan.root + "/node-\(machine.node)"
     return Collect(
-      control: job.control(of: attempt), workdir: job.workdir, outputs: plan.outputs.map(\.remote),
+      control: job.control(of: attempt), workdir: job.workdir,
+      outputs: plan.outputs.filter { machine.node == 0 || $0.nodes != .head }.map(\.remote),
       outputFolder: "\(plan.name)-outputs", root: place,
       partial: plan.root + "/.fcrun-partial-\(job.id)-\(machine.node)\(partial)")
   }
@@ -257,7 +306,7 @@ extension JobRecord {
     return Link(
       machine: machine.name, host: machine.address?.host ?? "", port: machine.address?.port ?? 22,
       users: told.map { [$0] } ?? ["root", "ubuntu"], pin: machine.hostKey, key: arrangement.key,
-      timeout: .seconds(20))
+      timeout: .seconds(20), silence: context.plan.nodes > 1 ? Pace.silenceOfNode : Pace.silence)
   }
 
 }
@@ -283,15 +332,11 @@ extension Command {
   }
 }
 
-extension Attempt {
-  fileprivate var unended: [Machine] { machines.filter { $0.end == nil } }
-}
-
 // MARK: - Answers in Jobs' words
 
 extension Sequence<WorkerEvent.Kind> {
   fileprivate var failures: [Failure] { compactMap { if case .failed(let failure) = $0 { failure } else { nil } } }
-  fileprivate var firstFailure: Failure? { failures.first }
+  var firstFailure: Failure? { failures.first }
 
   fileprivate var firstLoss: Event? {
     lazy.compactMap { answer -> Event? in
@@ -310,6 +355,8 @@ extension NodeEnd {
     case .status(.running), .progress, .log, .refused, .connected, .executed, .transferred, .failed: return nil
     }
   }
+
+  fileprivate var isEndOfHead: Bool { if case .ended = how { node == 0 } else { false } }
 
   var isFailure: Bool {
     switch how {
@@ -336,7 +383,21 @@ extension CommandEnd {
   }
 }
 
+extension JobPlan {
+  /// Nothing more is waited for: one has failed, or the one that counts has ended.
+  fileprivate func isDecided(by ends: [NodeEnd]) -> Bool {
+    guard let last = ends.last else { return false }
+    return last.isFailure || brings.runsOnHead && last.isEndOfHead
+  }
+}
+
+extension WorkerEvent.Kind {
+  fileprivate var isSignOfLife: Bool { if case .status = self { true } else { false } }
+}
+
 extension Failure {
+  fileprivate var isOfNetwork: Bool { [.dropped, .refused, .timedOut].contains(kind) }
+
   /// The log cannot be completed, here or there; that says nothing about the outputs.
   fileprivate var isOfLog: Bool { [.local, .integrity, .remote, .unanswered].contains(kind) }
 

@@ -9,10 +9,10 @@ import CLibSSH2
 /// One SSH connection and the only owner of its LIBSSH2_SESSION and socket; non-blocking, with any number of channels at once.
 @SSHLoop
 package final class Session {
-  /// Silence after which we ask for a sign of life, and after which, with so many questions unanswered, the peer counts as dead.
-  static let keepaliveAfter: Duration = .seconds(5)
-  static let deadAfter: Duration = .seconds(15)
-  static let patience = 3
+  /// How long the peer may be silent: after a third of it we ask for a sign of life, after all of it, and with so many questions
+  /// unanswered, it counts as dead.
+  private let silence: Duration
+  private static let patience = 3
 
   let raw: OpaquePointer
   private let descriptor: Int32
@@ -69,8 +69,9 @@ package final class Session {
     }
   }
 
-  private init(descriptor: Int32) throws {
+  private init(descriptor: Int32, silence: Duration) throws {
     self.descriptor = descriptor
+    self.silence = silence
     _ = LibSSH2.initialized
     inflow = .allocate(capacity: 1)
     inflow.initialize(to: Inflow())
@@ -85,12 +86,14 @@ package final class Session {
   // MARK: Connecting
 
   /// TCP, key exchange and the check of the host key. Nothing is offered to the server before the pin has matched.
-  /// - Parameter pin: `ssh-ed25519 AAAA…` of an earlier connection.
+  /// - Parameters:
+  ///   - pin: `ssh-ed25519 AAAA…` of an earlier connection.
+  ///   - silence: of the open connection after which it counts as broken.
   package static func connect(
-    host: String, port: Int, pin: HostKey?, deadline: ContinuousClock.Instant
+    host: String, port: Int, pin: HostKey?, deadline: ContinuousClock.Instant, silence: Duration = .seconds(15)
   ) async throws -> Session {
     let descriptor = try await TCP.connect(host: host, port: port, deadline: deadline)
-    let session = try Session(descriptor: descriptor)
+    let session = try Session(descriptor: descriptor, silence: silence)
     session.deadline = deadline
     session.preferMethods(hostKey: pin?.type)
     Task { await session.drive() }
@@ -458,11 +461,11 @@ package final class Session {
       lastHeard = now
       unanswered = 0
     }
-    guard phase == .open, now - lastHeard >= Self.keepaliveAfter else { return }
-    if now - lastHeard >= Self.deadAfter, unanswered >= Self.patience {
-      return die(SSHError(.dropped, call: "keepalive", text: "no sign of life for \(Self.deadAfter)"))
+    guard phase == .open, now - lastHeard >= silence / 3 else { return }
+    if now - lastHeard >= silence, unanswered >= Self.patience {
+      return die(SSHError(.dropped, call: "keepalive", text: "no sign of life for \(silence)"))
     }
-    if now - lastAsked >= .seconds(3) { askForLife(now) }
+    if now - lastAsked >= silence / 5 { askForLife(now) }
   }
 
   /// Only when the whole packet fits: libssh2_keepalive_send(3) would leave a half-sent one behind that nobody resumes.

@@ -38,7 +38,8 @@ enum ConnectVerb {
   @SSHLoop
   private static func attempt(_ verb: Connect, user: String, pin: HostKey?) async throws -> (Session, Connected) {
     let deadline = ContinuousClock.now + .seconds(verb.timeout)
-    let session = try await Session.connect(host: verb.host, port: verb.port, pin: pin, deadline: deadline)
+    let session = try await Session.connect(
+      host: verb.host, port: verb.port, pin: pin, deadline: deadline, silence: .seconds(verb.silence))
     do {
       switch verb.key {
       case .file(let path, let passphrase):

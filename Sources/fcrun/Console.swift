@@ -321,6 +321,8 @@ enum Narration {
   /// What went wrong beside the outcome.
   static func warning(_ record: JobRecord, _ event: Event) -> String? {
     switch (record.state.phase, event) {
+    case (.running(let attempt), .ended(let ends)):
+      ends.lazy.compactMap { attempt.machines[$0.node].lost }.first.map { "\($0); going on without it" }
     case (.releasing, .collected(let missing)) where !missing.isEmpty:
       "these outputs are not there: \(missing.joined(separator: ", "))"
     case (.releasing, .deadline(.grace, _)) where !record.context.plan.outputs.isEmpty:

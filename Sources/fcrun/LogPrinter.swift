@@ -41,6 +41,7 @@ final class LogPrinter: Sendable {
   private let queue = DispatchQueue(label: "log printer")
   private let offsets = Mutex<[LogFile: Int]>([:])
   private let closed = Mutex<Set<LogGrowth.Stream>>([])
+  private let lines = Mutex(NodeLines())
 
   /// - Parameters:
   ///   - folder: of the job.
@@ -105,13 +106,22 @@ final class LogPrinter: Sendable {
       guard !closed.withLock({ $0.contains(file.stream) }) else { return }
       WorkflowCommands.ofThisProcess?.stop()
       let descriptor = file.stream == .stdout ? STDOUT_FILENO : STDERR_FILENO
-      let visible = isRaw || isatty(descriptor) != 1 ? bytes : TerminalText.harmless(bytes)
+      let visible = isRaw || isatty(descriptor) != 1 ? bytes : onTerminal(bytes, of: file)
       // A reader that went away, as `head` does: the job and its log files go on.
       if StandardStream.write(bytes: visible, to: descriptor) != 0 {
         _ = closed.withLock { $0.insert(file.stream) }
       }
     }
   }
+
+  private func onTerminal(_ bytes: [UInt8], of file: LogFile) -> [UInt8] {
+    let harmless = TerminalText.harmless(bytes)
+    guard hasManyNodes(file.attempt) else { return harmless }
+    return lines.withLock { $0.shown(harmless, of: file) }
+  }
+
+  /// The folders of all nodes are made before the command starts on any.
+  private func hasManyNodes(_ attempt: Int) -> Bool { access("\(folder)/attempt-\(attempt)/node-1", F_OK) == 0 }
 
   // MARK: - Where printing stopped
 

@@ -12,7 +12,7 @@ import Testing
   private static let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
 
   static let examples =
-    ["hello", "train", "volumes", "secrets", "failing"].map { "jobs/\($0).json" }
+    ["hello", "train", "volumes", "secrets", "failing", "ddp", "mpi", "ray", "fleet"].map { "jobs/\($0).json" }
     + ["training", "torchrun", "lora", "batch", "notebook", "ci-smoke", "resume"].map { "templates/\($0)/job.yaml" }
 
   /// Those of many jobs.

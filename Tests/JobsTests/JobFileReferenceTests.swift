@@ -17,7 +17,10 @@ import Testing
   @Test func theTablesInTheReferenceAreThoseOfTheSchema() throws {
     let tables =
       [("spec", SpecSchema.spec, true)]
-      + [("resources", SpecSchema.resources), ("limits", SpecSchema.limits), ("retry", SpecSchema.retry)].map {
+      + [
+        ("resources", SpecSchema.resources), ("engine", SpecSchema.engine), ("limits", SpecSchema.limits),
+        ("retry", SpecSchema.retry),
+      ].map {
         ($0, $1, false)
       }
     var page = text

@@ -18,7 +18,8 @@ import Testing
 
   @Test(arguments: [
     ("name", "other"), ("command", "false"), ("setup", "true"), ("files", #"["code"]"#), ("outputs", #"["out"]"#),
-    ("workdir", "lab"), ("secrets", #"["TOKEN"]"#), ("nodes", "2"), ("volumes", #"["data"]"#), ("ssh_key", "mine"),
+    ("workdir", "lab"), ("secrets", #"["TOKEN"]"#), ("nodes", "2"), ("engine", "mpi"), ("on_node_loss", "continue"),
+    ("volumes", #"["data"]"#), ("ssh_key", "mine"),
     ("ssh_user", "ubuntu"), ("teardown", "never"), ("limits.max_duration", "1h"), ("limits.max_cost", "5"),
     ("limits.boot_timeout", "1h"), ("limits.output_grace", "5m"), ("limits.idle_gpu", #"{"for": "15m"}"#),
     ("retry.on", #"["preempted"]"#),

@@ -40,7 +40,9 @@ import Testing
     "limits: {max_duration: 1h30m, boot_timeout: 90s, output_grace: 0, max_cost: '5'}", "limits: {max_duration: 5400}",
     "limits: {output_grace: 0s}", "retry: {on: [no_capacity, 'exit:255'], attempts: 1}", "retry: {}", "teardown: never",
     "matrix: {lr: [1, '2', true]}\nmax_parallel: 2", "checkpoint: {source: c, every: 5m}",
-    "notify: [{on: end, webhook: x}, {on: [a, b], command: y}]", "engine: torchrun", "$schema: x.json",
+    "notify: [{on: end, webhook: x}, {on: [a, b], command: y}]", "engine: torchrun",
+    "engine: {name: ray, version: 2.60.0}", "nodes: 2\non_node_loss: continue",
+    "outputs: [{source: a, nodes: every}, {source: b, nodes: head}]", "$schema: x.json",
   ])
   func whatTheDecoderTakesTheSchemaTakes(text: String) throws {
     let judged = try judged(member(text))
@@ -68,7 +70,8 @@ import Testing
     "retry: {on: [never]}", "retry: {on: ['exit:']}", "retry: {attempts: 0}", "teardown: maybe", "matrix: {}",
     "matrix: {lr: []}", "matrix: {lr: [null]}", "matrix: {1: [a]}", "checkpoint: {source: c}",
     "checkpoint: c", "notify: [{on: end}]", "notify: [{on: end, webhook: a, command: b}]", "notify: [{webhook: a}]",
-    "engine: spark", "$schema: 1", "comand: x", "run: x",
+    "engine: spark", "engine: {name: spark}", "engine: {version: '2'}", "engine: {name: ray, version: latest}",
+    "on_node_loss: stop", "outputs: [{source: a, nodes: 2}]", "$schema: 1", "comand: x", "run: x",
   ])
   func whatTheDecoderRefusesTheSchemaRefuses(text: String) throws {
     let judged = try judged(member(text))

@@ -49,7 +49,7 @@ import Testing
     #expect(spec.maxParallel?.value == 3)
     #expect(spec.checkpoint?.value == JobSpec.Checkpoint(source: "c", every: 300))
     #expect(spec.notify?.value == [JobSpec.Notice(on: ["end"], channel: .webhook("https://a"))])
-    #expect(spec.engine?.value == .ray)
+    #expect(spec.engine?.value == EngineChoice(.ray))
   }
 
   @Test func allProblemsComeAtOnceAndInTheOrderOfTheFile() {
@@ -425,7 +425,7 @@ import Testing
     ),
     (
       "\"outputs\": [{\"source\": \"a\", \"exclude\": []}]",
-      "2:29: outputs[0].exclude: unknown field; expected one of source, destination"
+      "2:29: outputs[0].exclude: unknown field; expected one of source, destination, nodes"
     ),
     (
       "\"outputs\": [\"a\", \"a\"]",

@@ -38,18 +38,24 @@ extension Ledger {
 }
 
 extension JSONTree {
-  /// The job in a machine's name: `fcr-<owner>-<job>-a1-…`.
-  fileprivate var job: String {
-    self["name"].text.map { String($0.split(separator: "-").dropFirst(2).first ?? "") } ?? ""
+  /// The job in a machine's name: `fcr-<owner>-<job>-a1-n0-…`.
+  fileprivate var job: String { word(2) }
+
+  /// Another node of the same attempt.
+  fileprivate func isBeside(_ other: JSONTree) -> Bool { word(3) == other.word(3) && word(4) != other.word(4) }
+
+  private func word(_ place: Int) -> String {
+    self["name"].text.map { String($0.split(separator: "-").dropFirst(place).first ?? "") } ?? ""
   }
 }
 
 extension [JSONTree] {
-  /// Whether another one was there when `machine` was made. Times are RFC 3339 of one length, which sort as text.
+  /// Whether another one was there when `machine` was made, that is not beside it in one attempt. Times are RFC 3339 of one length, which
+  /// sort as text.
   fileprivate func overlap(_ machine: JSONTree) -> Bool {
     let made = machine["created"].text ?? ""
     return contains { other in
-      other["id"].text != machine["id"].text && (other["created"].text ?? "") <= made
+      other["id"].text != machine["id"].text && !other.isBeside(machine) && (other["created"].text ?? "") <= made
         && made < (other["ended"].text ?? "~")
     }
   }

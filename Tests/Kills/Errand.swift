@@ -20,16 +20,22 @@ struct Errand: Sendable {
   static let payload = Data((0..<payloadSize).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) })
   static let output = payload + payload
 
+  /// What each node but the first writes, to stderr: less, and it ends before the first one decides.
+  static let stderrOfOthers = Data((1...5).map { "line \($0)\nerr \($0)\n" }.joined().utf8)
+
   /// Writes its files and its spec.
-  func prepare(_ bench: Bench) throws -> String {
+  func prepare(_ bench: Bench, nodes: Int = 1) throws -> String {
     try bench.write("payload", Self.payload)
     return try bench.spec([
-      "files": ["payload"], "outputs": ["out"], "secrets": ["TOKEN"],
+      "nodes": nodes, "files": ["payload"], "outputs": ["out"], "secrets": ["TOKEN"],
       "command": """
-      echo "$FCRUN_ATTEMPT" >> '\(counter)'
+      last=\(Self.lines.upperBound) other=
+      [ $FCRUN_NODE_RANK = 0 ] || { last=5 other=/$FCRUN_NODE_RANK; exec >&2; }
+      echo "$FCRUN_ATTEMPT$other" >> '\(counter)'
       mkdir -p out
       cat payload payload > out/twice
-      i=1; while [ $i -le \(Self.lines.upperBound) ]; do echo line $i; echo err $i >&2; sleep 0.03; i=$((i+1)); done
+      i=1; while [ $i -le $last ]; do echo line $i; echo err $i >&2; sleep 0.03; i=$((i+1)); done
+      [ -z "$other" ] || exit 0
       echo "token $TOKEN"; printf 'the end'
       exit \(Self.code)
       """,
@@ -41,7 +47,7 @@ struct Errand: Sendable {
     try bench.spec(["command": "echo \"$FCRUN_ATTEMPT\" >> '\(counter)'; exit \(Self.code)"], named: file)
   }
 
-  /// The attempts in which it was started.
+  /// The attempts in which it was started; `1/2` is the first one's on node 2.
   var starts: [String] {
     String(decoding: FileManager.default.contents(atPath: counter) ?? Data(), as: UTF8.self)
       .split(separator: "\n").map(String.init)

@@ -61,7 +61,7 @@ package final class KillRun {
 
 extension KillRun {
   private func runBlow(_ blow: Blow) async throws {
-    let spec = try errand.prepare(bench)
+    let spec = try errand.prepare(bench, nodes: plan.nodes)
     let submit = try await drive(["submit", spec], blow, prints: true)
     // Killed before the job was durable: nothing exists, and the same command may be given again.
     if try await bench.jobs().isEmpty { return try await again(spec, after: submit) }
@@ -168,22 +168,31 @@ extension KillRun {
   private func checkMachines(attempts: Int) throws {
     let ledger = try bench.cloud.ledger()
     report.findings += ledger.findings
-    if ledger.instances.count > attempts { find(.leaked, "\(ledger.instances.count) machines in \(attempts) attempts") }
+    if ledger.instances.count > attempts * plan.nodes {
+      find(.leaked, "\(ledger.instances.count) machines in \(attempts) attempts")
+    }
   }
 
   private func checkStarts(mayBeNone: Bool) {
     let starts = errand.starts
     if Set(starts).count != starts.count { find(.doubled, "started in the attempts \(starts)") }
-    if starts.count != 1, !(mayBeNone && starts.isEmpty) { find(.doubled, "started \(starts.count) times") }
+    let ofFirst = starts.filter { !$0.contains("/") }
+    if ofFirst.count != 1, !(mayBeNone && starts.isEmpty) { find(.doubled, "started \(ofFirst.count) times") }
+    if starts.count != plan.nodes, !mayBeNone { find(.doubled, "started on \(starts.count) of \(plan.nodes) nodes") }
   }
 
   private func checkLogs(_ shown: JSONTree, isWhole: Bool) async throws {
-    guard let id = shown["id"].text, let attempt = errand.starts.last.flatMap({ Int($0) }) else { return }
+    guard let id = shown["id"].text, let attempt = errand.starts.lazy.compactMap({ Int($0) }).last else { return }
     for (name, whole) in [("stdout", Errand.stdout), ("stderr", Errand.stderr)] {
       let log = try await bench.log(name, job: id, attempt: attempt)
       if isWhole ? log != whole : !whole.starts(with: log) {
         find(.lostBytes, "\(name).log has \(log.count) bytes of \(whole.count), or others")
       }
+    }
+    // The first node may have ended them before their time.
+    for node in 1..<plan.nodes {
+      let log = try await bench.log("stderr", job: id, attempt: attempt, node: node)
+      if !Errand.stderrOfOthers.starts(with: log) { find(.lostBytes, "the log of node \(node) has other bytes") }
     }
   }
 
@@ -204,8 +213,13 @@ extension KillRun {
     if output == nil ? !mayBeMissing : output != Errand.output {
       find(.lostBytes, "the output has \(output.map { "\($0.count)" } ?? "no") bytes, or others")
     }
+    for node in 1..<plan.nodes
+    where bench.read("node-\(node)/out/twice").map({ !Errand.output.starts(with: $0) }) ?? false {
+      find(.lostBytes, "the output of node \(node) has other bytes")
+    }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: bench.work)) ?? []
-    let strange = Set(names).subtracting(["payload", "out", "job.json"]).filter { !$0.hasPrefix(".fcrun-partial") }
+    let known = Set(["payload", "out", "job.json"] + (1..<plan.nodes).map { "node-\($0)" })
+    let strange = Set(names).subtracting(known).filter { !$0.hasPrefix(".fcrun-partial") }
     if !strange.isEmpty { find(.lostBytes, "left beside the outputs: \(strange)") }
   }
 

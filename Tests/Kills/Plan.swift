@@ -7,6 +7,8 @@ package struct Plan: Sendable, Equatable {
   package var resumes: [Blow] = []
   /// `resume --all`, or `resume ID`.
   package var resumesAll = false
+  /// Machines of the job.
+  package var nodes = 1
 }
 
 /// What happens to the first process, or to its connections.
@@ -122,6 +124,7 @@ extension Plan {
     for _ in 0..<[0, 0, 1, 1, 2][random.below(5)] {
       resumes.append(random.blow(within: terrain.seconds, hasFailpoints: terrain.hasFailpoints))
     }
+    if random.below(4) == 0 { nodes = 2 + random.below(3) }
   }
 }
 

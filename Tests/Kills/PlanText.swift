@@ -6,7 +6,8 @@ import TestSupport
 extension Plan: CustomStringConvertible {
   package var description: String {
     let later = resumes.isEmpty ? [] : ["then"] + resumes.map(\.description)
-    return ([strike.description] + later + ["by", resumesAll ? "all" : "id"]).joined(separator: " ")
+    let many = nodes == 1 ? [] : ["on", "\(nodes)"]
+    return ([strike.description] + later + ["by", resumesAll ? "all" : "id"] + many).joined(separator: " ")
   }
 
   /// - Throws: ``Unmet`` for a word that is not understood.
@@ -17,6 +18,7 @@ extension Plan: CustomStringConvertible {
       switch word {
       case "then": break
       case "by": resumesAll = words.popFirst() == "all"
+      case "on": nodes = words.popFirst().flatMap(Int.init) ?? 1
       default: resumes.append(try Blow(word))
       }
     }

@@ -26,10 +26,17 @@ struct Spawned {
       guard pipe(&toChild) == 0, pipe(&fromChild) == 0 else { throw NotStarted(path: "pipe", code: errno) }
       for end in toChild + fromChild { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
       #if canImport(Glibc)
-        var actions = posix_spawn_file_actions_t()
+        var (actions, attributes) = (posix_spawn_file_actions_t(), posix_spawnattr_t())
       #else
-        var actions: posix_spawn_file_actions_t?
+        var (actions, attributes): (posix_spawn_file_actions_t?, posix_spawnattr_t?)
       #endif
+      // A thread of a pool blocks signals: a shell that inherits that waits for its children for ever.
+      var none = sigset_t()
+      sigemptyset(&none)
+      posix_spawnattr_init(&attributes)
+      defer { posix_spawnattr_destroy(&attributes) }
+      posix_spawnattr_setsigmask(&attributes, &none)
+      posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
       posix_spawn_file_actions_init(&actions)
       defer { posix_spawn_file_actions_destroy(&actions) }
       posix_spawn_file_actions_adddup2(&actions, toChild[0], 0)
@@ -39,7 +46,7 @@ struct Spawned {
       let names: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0)=\($1)") } + [nil]
       defer { for word in words + names { free(word) } }
       var pid: pid_t = 0
-      let code = posix_spawn(&pid, argv[0], &actions, nil, words, names)
+      let code = posix_spawn(&pid, argv[0], &actions, &attributes, words, names)
       close(toChild[0])
       close(fromChild[1])
       guard code == 0 else { throw NotStarted(path: argv[0], code: code) }

@@ -47,7 +47,7 @@ package struct Script: Sendable {
     var record = JobRecord.simulated(&dice, at: Moment(milliseconds: 1_800_000_000_000))
     record.context.plan.limits = Limits()
     record.context.plan.retry = Retry()
-    record.context.plan.nodes = 1
+    (record.context.plan.nodes, record.context.plan.engine, record.context.plan.onNodeLoss) = (1, nil, nil)
     change(&record.context.plan)
     job = record
   }
@@ -100,6 +100,14 @@ package struct Script: Sendable {
   }
 }
 
+extension JobPlan {
+  /// An engine or none, and what the loss of a node means to it.
+  fileprivate mutating func gather(_ dice: inout Dice) {
+    if dice.happens(0.5) { engine = EngineChoice(dice.one(of: [.ray, .torchrun, .mpi])) }
+    if brings.outlivesNodes, dice.happens(0.4) { onNodeLoss = .continue }
+  }
+}
+
 extension JobRecord {
   static func simulated(_ dice: inout Dice, at now: Moment) -> JobRecord {
     var resources = Resources()
@@ -110,8 +118,8 @@ extension JobRecord {
         JobPlan.OutputPlan(
           source: "out", destination: nil, field: "outputs[0]", place: Place(file: "/sim.json", line: 1, column: 1))
       ])
-    plan.nodes = dice.happens(0.25) ? dice.whole(2...4) : 1
-    if dice.happens(0.02) { plan.nodes = 8 }
+    plan.nodes = dice.happens(0.25) ? dice.whole(2...8) : 1
+    if plan.nodes > 1 { plan.gather(&dice) }
     if dice.happens(0.5) { plan.limits.maxDuration = dice.whole(10...600) }
     if dice.happens(0.2) { plan.limits.maxCost = Decimal(dice.whole(1...500)) / 100 }
     if dice.happens(0.3) { plan.secrets = [VirtualSecrets.name] }

@@ -2,6 +2,7 @@ import Jobs
 import Remote
 import Runner
 import Simulator
+import Store
 
 /// What lies and runs on one machine: it outlives connections, not always reboots.
 final class SimulatedHost {
@@ -130,10 +131,14 @@ struct SimulatedHosts: Hosts {
   private func run(_ launch: Launch, at place: RunPlace, on machine: SimMachine) -> SimulatedHost.Run {
     SimulatedHost.Run(
       place: place, control: launch.control, boots: machine.boots, start: kernel.now,
-      length: .milliseconds(kernel.between(100, 900_000)), code: kernel.fraction() < 0.8 ? 0 : 7,
+      length: serves(place) ? .seconds(1_000_000) : .milliseconds(kernel.between(100, 900_000)),
+      code: kernel.fraction() < 0.8 ? 0 : 7,
       limit: launch.maxDuration.map { .seconds($0) }, rate: kernel.between(0, 1_000),
       idleFrom: kernel.fraction() < 0.3 ? kernel.now + .milliseconds(kernel.between(0, 300_000)) : nil)
   }
+
+  /// A node that the command does not run on serves the one where it does, until it is told to end.
+  private func serves(_ place: RunPlace) -> Bool { place.node > 0 && kernel.disk.record.context.plan.brings.runsOnHead }
 
   private func end(_ control: String, at place: RunPlace, on host: SimulatedHost, _ machine: SimMachine) {
     guard let run = host.runs[control] else {

@@ -32,6 +32,8 @@ struct Witness {
   var starts: [RunPlace: Int] = [:]
   /// The attempts whose command a process has seen come to its own end.
   private(set) var ends: [Int: Outcome] = [:]
+  /// Nodes that are said to be lost: nothing more is expected of them.
+  var lost: Set<RunPlace> = []
   /// Machines that appeared late, and that a look has told as not proved gone.
   var told: Set<String> = []
   /// A process ended with something that its disk would not take.
@@ -44,6 +46,8 @@ struct Witness {
   mutating func saw(commitOf job: JobRecord, by process: VirtualProcess) {
     if job.epoch < highestEpoch { violate("I9: a commit of epoch \(job.epoch) was taken after \(highestEpoch)") }
     highestEpoch = max(highestEpoch, job.epoch)
+    guard let attempt = job.state.attempt else { return }
+    lost.formUnion(attempt.machines.filter { $0.lost != nil }.map { RunPlace(attempt: attempt.number, node: $0.node) })
   }
 
   mutating func saw(endIn record: JobRecord) {
@@ -212,8 +216,11 @@ extension Kernel {
       violate("I6: exit code \(end.code) is no machine's, they ended with \(runs.map { $0.run.code })")
     }
     guard outcome.isSuccess else { return }
-    for (place, id, run) in runs {
+    for (place, id, run) in runs where isExpected(place, of: record.context.plan) {
       checkLog(at: place, of: id, run)
+      if let code = run.record(at: now)?.code, code != 0 {
+        violate("I6: success, and node \(place.node) ended with \(code)")
+      }
       if files.outputs[place.node].map({ $0.source != id || !$0.isFinal }) ?? true {
         violate("I8: success without the outputs of node \(place.node)")
       }
@@ -221,6 +228,11 @@ extension Kernel {
     if runs.count != record.context.plan.nodes {
       violate("I5: success, and the command started on \(runs.count) of \(record.context.plan.nodes) nodes")
     }
+  }
+
+  /// Nothing more is expected of a node that is lost; one that only serves is ended when the command is over, and gives what it has by then.
+  private func isExpected(_ place: RunPlace, of plan: JobPlan) -> Bool {
+    !witness.lost.contains(place) && !(plan.brings.runsOnHead && place.node > 0)
   }
 
   /// The log of a command that ran to its end is here, all of it, and only that.

@@ -37,6 +37,7 @@ struct KillTests {
       "failpoint:before-commit:creating by id", "failpoint:after-post by all",
       "failpoint:before-commit:finished by id",
       "failpoint:after-commit:booting then failpoint:after-launch failpoint:after-delete by all",
+      "failpoint:after-post then failpoint:before-launch failpoint:after-collect by id on 3",
     ])
   func killedAtANamedPlace(_ plan: String) async throws { try await struckAndClean(plan) }
 

@@ -95,7 +95,7 @@ package actor WorkerHosts: Hosts {
   private func request(for link: Link) -> Connect {
     Connect(
       host: link.host, port: link.port, users: link.users, key: key(link.key), pin: link.pin,
-      timeout: link.timeout.seconds)
+      timeout: link.timeout.seconds, silence: link.silence.seconds)
   }
 
   private func key(_ key: Arrangement.PrivateKey) -> Connect.Key {

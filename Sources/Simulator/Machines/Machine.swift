@@ -8,6 +8,7 @@
 actor Machine {
   let marker: MachineMarker
   private let openSSH: OpenSSH
+  private let ground: Ground
   private var port: Port?
   private var wanted: SimMachine
   private var reached: SimMachine?
@@ -18,13 +19,14 @@ actor Machine {
   private let onFailure: @Sendable (String, SimulatorFailure) async -> Void
 
   init(
-    _ wanted: SimMachine, folder: String, port: Port, openSSH: OpenSSH,
+    _ wanted: SimMachine, folder: String, port: Port?, openSSH: OpenSSH, ground: Ground,
     onFailure: @escaping @Sendable (String, SimulatorFailure) async -> Void
   ) {
     marker = MachineMarker(id: wanted.id, folder: folder)
     self.wanted = wanted
     self.port = port
     self.openSSH = openSSH
+    self.ground = ground
     self.onFailure = onFailure
   }
 
@@ -72,7 +74,7 @@ actor Machine {
     if let reached, reached.power == .on, reached.boots != goal.boots { await turnOff() }
     if let reached, reached.moves != goal.moves || reached.hostKeys != goal.hostKeys { await stopListening() }
     guard sshd == nil else { return }
-    try await startListening(at: goal.address.port, attempts: 3)
+    try await startListening(at: goal.address, attempts: 3)
   }
 
   private func prepare(_ goal: SimMachine) async throws(SimulatorFailure) {
@@ -87,42 +89,53 @@ actor Machine {
     }
     let keys = goal.authorizedKeys.map { $0 + "\n" }.joined()
     try Files.write(keys, to: "\(folder)/etc/authorized_keys", mode: 0o600)
-    try Files.write(OpenSSH.session(of: marker, envs: goal.envs), to: "\(folder)/etc/session", mode: 0o700)
-    let configuration = openSSH.configuration(of: marker, port: goal.address.port)
+    let session = OpenSSH.session(of: marker, envs: goal.envs, home: home, tmp: temporary)
+    try Files.write(session, to: "\(folder)/etc/session", mode: 0o700)
+    let configuration = openSSH.configuration(of: marker, at: goal.address, home: home, tmp: temporary)
     try Files.write(configuration, to: "\(folder)/etc/sshd_config", mode: 0o600)
   }
 
+  /// In a namespace of its own a machine has the paths that all have.
+  private var home: String { if case .namespaces = ground { openSSH.home } else { marker.folder + "/home" } }
+  private var temporary: String { if case .namespaces = ground { "/tmp" } else { marker.folder + "/tmp" } }
+
   /// Starts sshd and waits until it answers. Between our giving up the port and its taking it, a stranger's connection may have it for a moment:
   /// that is what the attempts are for.
-  private func startListening(at number: Int, attempts: Int) async throws(SimulatorFailure) {
+  private func startListening(at address: SimAddress, attempts: Int) async throws(SimulatorFailure) {
     port?.release()
     port = nil
     let log = "\(marker.folder)/etc/sshd.log"
-    let pid = try Spawn.start(
-      openSSH.sshd, ["-D", "-e", "-f", "\(marker.folder)/etc/sshd_config"],
-      environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"],
-      output: log)
+    let pid = try await startSSHD(at: address.ip, log: log)
     sshd = ProcessIdentity(pid: pid, started: Machine.startTime(of: pid))
     try Files.write("\(pid) \(sshd?.started ?? "")\n", to: "\(marker.folder)/etc/sshd.pid", mode: 0o600)
-    guard let status = try await endBeforeListening(pid, number) else { return }
+    guard let status = try await endBeforeListening(pid, address) else { return }
     sshd = nil
     guard attempts > 1 else {
       let said = Files.read(log)?.split(whereSeparator: \.isNewline).suffix(3).joined(separator: "; ") ?? ""
       throw SimulatorFailure("sshd of \(marker.id) ended with \(status): \(said)")
     }
     try? await Task.sleep(for: .milliseconds(100))
-    try await startListening(at: number, attempts: attempts - 1)
+    try await startListening(at: address, attempts: attempts - 1)
+  }
+
+  private func startSSHD(at ip: String, log: String) async throws(SimulatorFailure) -> pid_t {
+    let arguments = ["-D", "-e", "-f", "\(marker.folder)/etc/sshd_config"]
+    if case .namespaces(let namespaces) = ground {
+      return try await namespaces.start([openSSH.sshd] + arguments, of: marker, at: ip, home: home, log: log)
+    }
+    return try Spawn.start(
+      openSSH.sshd, arguments, environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"], output: log)
   }
 
   /// Nil when sshd listens; its exit status when it ended instead.
-  private func endBeforeListening(_ pid: pid_t, _ number: Int) async throws(SimulatorFailure) -> Int32? {
+  private func endBeforeListening(_ pid: pid_t, _ address: SimAddress) async throws(SimulatorFailure) -> Int32? {
     for _ in 0..<Machine.patience {
       // Its own end first: whoever has the port then is somebody else.
       if let status = Spawn.reap(pid) { return status }
-      if Port.isOpen(number) { return nil }
+      if Port.isOpen(address.port, of: address.ip) { return nil }
       try? await Task.sleep(for: .milliseconds(5))
     }
-    throw SimulatorFailure("sshd of \(marker.id) did not listen on port \(number) within 10 s; see its sshd.log")
+    throw SimulatorFailure("sshd of \(marker.id) did not listen on port \(address.port) within 10 s; see its sshd.log")
   }
 
   /// Looks at a new sshd, 5 ms each.
@@ -137,6 +150,8 @@ actor Machine {
   }
 
   private func stopListening() async {
+    // There sshd is the first process, and its end the end of all.
+    if case .namespaces = ground { return await turnOff() }
     await Sweep(marker: marker, sshd: sshd).cutConnections()
     sshd = nil
   }

@@ -10,6 +10,8 @@ struct OpenSSH: Sendable {
   let keygen: String
   /// The one login that a private sshd of ours can serve: whoever runs the simulator.
   let user: String
+  /// Its home folder.
+  let home: String
   let usesPAM: Bool
 
   /// Looks for them. Throws ``SimulatorFailure`` that names what to install.
@@ -34,6 +36,7 @@ struct OpenSSH: Sendable {
     self.sshd = sshd
     self.keygen = keygen
     user = String(cString: name)
+    home = entry.pointee.pw_dir.map { String(cString: $0) } ?? "/"
     usesPAM = OpenSSH.isLockedRoot(user)
     try OpenSSH.makeSeparationFolder()
   }
@@ -62,14 +65,14 @@ struct OpenSSH: Sendable {
   }
 
   /// A configuration that reads nothing of this computer's own sshd.
-  func configuration(of marker: MachineMarker, port: Int) -> String {
+  func configuration(of marker: MachineMarker, at address: SimAddress, home: String, tmp: String) -> String {
     let folder = marker.folder
     return """
-      Port \(port)
-      ListenAddress 127.0.0.1
+      Port \(address.port)
+      ListenAddress \(address.ip)
       HostKey "\(folder)/etc/host_ed25519"
       PidFile none
-      AuthorizedKeysFile "\(folder)/etc/authorized_keys"
+      AuthorizedKeysFile "\(folder)/etc/authorized_keys" "\(home)/.ssh/authorized_keys"
       StrictModes no
       UsePAM \(usesPAM ? "yes" : "no")
       PasswordAuthentication no
@@ -83,7 +86,7 @@ struct OpenSSH: Sendable {
       MaxStartups 500:30:1000
       MaxSessions 200
       LoginGraceTime 20
-      SetEnv \(marker.variables.map { "\"\($0)\"" }.joined(separator: " ")) "HOME=\(folder)/home" "TMPDIR=\(folder)/tmp"
+      SetEnv \(marker.variables.map { "\"\($0)\"" }.joined(separator: " ")) "HOME=\(home)" "TMPDIR=\(tmp)"
       ForceCommand exec \(Files.shellWord("\(folder)/etc/session"))
       Subsystem sftp internal-sftp
 
@@ -91,14 +94,13 @@ struct OpenSSH: Sendable {
   }
 
   /// What every session runs: the machine's own HOME, working folder and environment, then what was asked for.
-  static func session(of marker: MachineMarker, envs: [SimEnvironmentVariable]) -> String {
-    let home = Files.shellWord(marker.folder + "/home")
+  static func session(of marker: MachineMarker, envs: [SimEnvironmentVariable], home: String, tmp: String) -> String {
     let exports = envs.map { "export \($0.name)=\(Files.shellWord($0.value))\n" }.joined()
     let servers = ["/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server"]
     let sftp = servers.first { access($0, X_OK) == 0 }
     return """
       #!/bin/sh
-      \(exports)export HOME=\(home) TMPDIR=\(Files.shellWord(marker.folder + "/tmp"))
+      \(exports)export HOME=\(Files.shellWord(home)) TMPDIR=\(Files.shellWord(tmp))
       export \(marker.variables.map { Files.shellWord($0) }.joined(separator: " "))
       cd "$HOME" || exit 125
       set -- "$SSH_ORIGINAL_COMMAND"

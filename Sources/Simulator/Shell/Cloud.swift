@@ -10,6 +10,7 @@ actor Cloud {
   /// One for each instance, in the model's order.
   private var machines: [Placed] = []
   private var orders: UInt64 = 0
+  private var placesTaken = 0
   private let places: MachinePlaces?
   private let start: ContinuousClock.Instant
   let epoch: Int64
@@ -21,6 +22,7 @@ actor Cloud {
   struct MachinePlaces: Sendable {
     var folder: String
     var openSSH: OpenSSH
+    var ground: Ground
     var report: @Sendable (String) -> Void
   }
 
@@ -159,12 +161,12 @@ actor Cloud {
     do {
       let wanted = model.machine(at: index)
       if index == machines.count {
-        let port = try takePort(for: wanted)
+        let port = try takePlace(for: wanted, places)
         machines.append(
           Placed(machine: makeMachine(model.machine(at: index), port: port, in: places), moves: wanted.moves))
       } else if machines[index].moves != wanted.moves {
         machines[index].moves = wanted.moves
-        let port = try takePort(for: wanted)
+        let port = try takePlace(for: wanted, places)
         return await tell(index, port)
       }
     } catch {
@@ -182,20 +184,16 @@ actor Cloud {
     await machines[index].machine.become(wanted, order: orders, port: port)
   }
 
-  /// A free port; the very one of the address when the model gives an old one again.
-  private func takePort(for machine: SimMachine) throws(SimulatorFailure) -> Port {
-    let again = machine.address.ip == Cloud.ip ? try? Port(machine.address.port) : nil
-    let port: Port
-    if let again { port = again } else { port = try Port() }
-    model.setAddress(of: machine.id, to: SimAddress(ip: Cloud.ip, port: port.number))
+  private func takePlace(for machine: SimMachine, _ places: MachinePlaces) throws(SimulatorFailure) -> Port? {
+    placesTaken += 1
+    let (address, port) = try places.ground.place(placesTaken, again: machine.address)
+    model.setAddress(of: machine.id, to: address)
     return port
   }
 
-  private static let ip = "127.0.0.1"
-
-  private func makeMachine(_ machine: SimMachine, port: Port, in places: MachinePlaces) -> Machine {
+  private func makeMachine(_ machine: SimMachine, port: Port?, in places: MachinePlaces) -> Machine {
     Machine(
-      machine, folder: "\(places.folder)/\(machine.id)", port: port, openSSH: places.openSSH,
+      machine, folder: "\(places.folder)/\(machine.id)", port: port, openSSH: places.openSSH, ground: places.ground,
       onFailure: { [weak self] id, failure in await self?.machineFailed(id, failure) })
   }
 
@@ -225,6 +223,23 @@ actor Cloud {
     return done
   }
 
+  /// What can happen to the cable of a machine.
+  enum CableIncident: String {
+    case unplug, plug, isolate
+  }
+
+  /// False where there is no such machine, or no cable.
+  func happen(_ incident: CableIncident, to id: String) async -> Bool {
+    guard case .namespaces(let namespaces)? = places?.ground,
+      let machine = model.machines.first(where: { $0.id == id && $0.power == .on })
+    else { return false }
+    return switch incident {
+    case .unplug: await namespaces.setCable(of: machine.address.ip, isIn: false)
+    case .plug: await namespaces.setCable(of: machine.address.ip, isIn: true)
+    case .isolate: await namespaces.isolate(machine.address.ip)
+    }
+  }
+
   func log(_ method: String, _ target: String, _ outgoing: Outgoing) {
     requests.append([
       "time": .string(wire.timestamp(now)), "method": .string(method), "path": .string(target),
@@ -250,5 +265,6 @@ actor Cloud {
       await placed.machine.become(gone, order: .max, port: nil)
     }
     for placed in machines { await placed.machine.settled() }
+    await places?.ground.close()
   }
 }

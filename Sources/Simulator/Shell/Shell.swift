@@ -122,7 +122,9 @@ extension Shell {
   private func happen(_ path: String) async -> Outgoing {
     let words = path.split(separator: "/").map(String.init)
     var done = false
-    if words.count == 3, let incident = CloudModel.Incident(rawValue: words[1]) {
+    if words.count == 3, let incident = Cloud.CableIncident(rawValue: words[1]) {
+      done = await cloud.happen(incident, to: words[2])
+    } else if words.count == 3, let incident = CloudModel.Incident(rawValue: words[1]) {
       done = await cloud.happen(incident, to: words[2])
     }
     return done

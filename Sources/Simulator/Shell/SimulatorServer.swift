@@ -33,6 +33,8 @@ package struct SimulatorOptions: Sendable {
   package var obeysSignals: Bool
   /// A private sshd for each instance; without it addresses are made up and nothing answers there.
   package var bootsMachines: Bool
+  /// What they stand on.
+  package var hosts: HostKind
   /// What is for rent.
   package var offerings: [SimOffering]
 
@@ -40,6 +42,7 @@ package struct SimulatorOptions: Sendable {
   package init(
     state: String, port: Int = 0, token: String? = nil, knobs: Knobs = Knobs(), publicKeys: [String] = [],
     idleExit: Duration? = nil, seed: UInt64? = nil, obeysSignals: Bool = true, bootsMachines: Bool = true,
+    hosts: HostKind = .loopback,
     offerings: [SimOffering] = Catalogue.offerings
   ) {
     self.state = state
@@ -51,6 +54,7 @@ package struct SimulatorOptions: Sendable {
     self.seed = seed ?? .random(in: .min ... .max)
     self.obeysSignals = obeysSignals
     self.bootsMachines = bootsMachines
+    self.hosts = hosts
     self.offerings = offerings
   }
 }
@@ -103,7 +107,10 @@ package enum SimulatorServer {
     let model = CloudModel(
       seed: options.seed, knobs: options.knobs, offerings: options.offerings, keys: keyring.keys,
       sshUser: openSSH?.user ?? "ubuntu")
-    let places = openSSH.map { Cloud.MachinePlaces(folder: house.machines, openSSH: $0, report: report) }
+    let ground = await Ground.make(options.hosts, state: house.folder, report: report)
+    let places = openSSH.map {
+      Cloud.MachinePlaces(folder: house.machines, openSSH: $0, ground: ground, report: report)
+    }
     let cloud = Cloud(model, places: places)
     let ready: @Sendable (SimulatorAddress) throws -> Void = { address in
       try Files.write(address.json.encoded + "\n", to: "\(house.folder)/sim.json", mode: 0o600)

@@ -53,6 +53,12 @@ struct SimCommand: AsyncParsableCommand {
   @Option(help: "Seed of everything that is random in it. Default: another one each time.")
   var seed: UInt64?
 
+  @Option(
+    help: ArgumentHelp(
+      "What machines stand on: one address with a port each, an address each, or network namespaces (as root).",
+      valueName: "loopback|addresses|netns"))
+  var hosts = HostKind.loopback
+
   @Flag(help: "Print one JSON document instead of lines for a shell.")
   var json = false
 
@@ -60,7 +66,7 @@ struct SimCommand: AsyncParsableCommand {
     let json = json
     let options = SimulatorOptions(
       state: state ?? SimCommand.defaultState, port: port, token: token, knobs: try knobs(), publicKeys: publicKeys,
-      idleExit: idleExit.map { .seconds($0) }, seed: seed)
+      idleExit: idleExit.map { .seconds($0) }, seed: seed, hosts: hosts)
     try await SimulatorServer.run(
       options: options, report: { SimCommand.write("fcrun sim: \($0)\n", to: 2) },
       onReady: { SimCommand.write(json ? SimCommand.document($0) : SimCommand.exports(for: $0), to: 1) })
@@ -119,6 +125,8 @@ struct SimCommand: AsyncParsableCommand {
     _ = bytes.withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) }
   }
 }
+
+extension HostKind: ExpressibleByArgument {}
 
 private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
   write(descriptor, bytes, count)

@@ -33,10 +33,11 @@ package final class Bench: Sendable {
 
   /// Runs `body` on a bench with a simulated cloud of these knobs (`name=value`).
   package static func run(
-    _ knobs: [String] = [], bootTime: String = "0.3", load: Load = .working, _ body: (Bench) async throws -> Void
+    _ knobs: [String] = [], bootTime: String = "0.3", load: Load = .working, hosts: String = "loopback",
+    _ body: (Bench) async throws -> Void
   ) async throws {
     if load == .working { await Slots.shared.take() }
-    let result = await outcome(cloud: (knobs, bootTime), body)
+    let result = await outcome(cloud: (knobs, bootTime, hosts), body)
     if load == .working { await Slots.shared.give() }
     try result.get()
   }
@@ -47,7 +48,7 @@ package final class Bench: Sendable {
   }
 
   private static func outcome(
-    cloud: (knobs: [String], bootTime: String)?, _ body: (Bench) async throws -> Void
+    cloud: (knobs: [String], bootTime: String, hosts: String)?, _ body: (Bench) async throws -> Void
   ) async -> Result<Void, any Error> {
     do {
       try Binaries.require()
@@ -68,7 +69,7 @@ package final class Bench: Sendable {
     } catch { return .failure(error) }
   }
 
-  private init(folder: String, cloud: (knobs: [String], bootTime: String)?) async throws {
+  private init(folder: String, cloud: (knobs: [String], bootTime: String, hosts: String)?) async throws {
     self.folder = folder
     try FileManager.default.createDirectory(atPath: folder + "/work", withIntermediateDirectories: true)
     guard let cloud else {
@@ -76,7 +77,8 @@ package final class Bench: Sendable {
       return
     }
     simulator = try await SimulatedCloud(
-      cloud.knobs, bootTime: cloud.bootTime, folder: folder, environment: Bench.surroundings(folder))
+      cloud.knobs, bootTime: cloud.bootTime, folder: folder, environment: Bench.surroundings(folder),
+      hosts: cloud.hosts)
   }
 
   private static func makeFolder() throws -> String {
@@ -235,10 +237,11 @@ package final class Bench: Sendable {
   }
 
   /// A log file as it lies in the state folder.
-  package func log(_ stream: String, job: String? = nil, attempt: Int = 1) async throws -> Data {
+  package func log(_ stream: String, job: String? = nil, attempt: Int = 1, node: Int = 0) async throws -> Data {
     let id: String
     if let job { id = job } else { id = try await self.job() }
-    return FileManager.default.contents(atPath: "\(home)/jobs/\(id)/attempt-\(attempt)/node-0/\(stream).log") ?? Data()
+    let folder = "\(home)/jobs/\(id)/attempt-\(attempt)/node-\(node)"
+    return FileManager.default.contents(atPath: "\(folder)/\(stream).log") ?? Data()
   }
 
   /// Waits until the newest job is in one of these states.

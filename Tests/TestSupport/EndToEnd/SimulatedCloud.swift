@@ -12,12 +12,13 @@ package final class SimulatedCloud: Sendable {
 
   /// Starts one and waits until it is ready. `knobs` are `name=value`. Without a `seed` it gets one that no other has.
   package init(
-    _ knobs: [String], bootTime: String, folder: String, environment: [String: String], seed: UInt64? = nil
+    _ knobs: [String], bootTime: String, folder: String, environment: [String: String], seed: UInt64? = nil,
+    hosts: String = "loopback"
   ) async throws {
     state = folder + "/cloud"
     let seed = seed ?? UInt64.random(in: 1 ... .max)
     let arguments =
-      ["sim", "--state", state, "--boot-time", bootTime, "--seed", "\(seed)", "--idle-exit", "300"]
+      ["sim", "--state", state, "--boot-time", bootTime, "--seed", "\(seed)", "--idle-exit", "300", "--hosts", hosts]
       + knobs.flatMap { ["--knob", $0] }
     let process = try ChildProcess(
       Binaries.fcrun, arguments, environment: environment, folder: folder, stem: folder + "/sim")
