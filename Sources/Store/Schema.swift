@@ -57,6 +57,15 @@ enum Schema {
           CREATE INDEX jobs_unfinished ON jobs (created_at) WHERE phase <> 'finished';
           """)
     }
+    migrator.registerMigration("6 what a list says of a job that is over") { db in
+      try db.execute(
+        sql: """
+          ALTER TABLE jobs ADD COLUMN outcome TEXT;
+          ALTER TABLE jobs ADD COLUMN exit_code INTEGER;
+          ALTER TABLE jobs ADD COLUMN cost TEXT;
+          ALTER TABLE jobs ADD COLUMN offering TEXT;
+          """)
+    }
     return migrator
   }
 }

@@ -345,6 +345,44 @@ extension JobRecord {
     }
   }
 
+  @Test func aListOfJobsThatAreOverReadsNoneOfTheirStates() throws {
+    try inFolder { home in
+      let store = try JobStore(home: home)
+      for id in ["aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb", "cccccccccccccccc"] { try store.insert(.sample(id)) }
+      let over = try finished(store, "bbbbbbbbbbbbbbbb")
+      _ = try store.end(
+        waiting: [store.job("cccccccccccccccc")], by: .cancelRequested, word: "cancel requested", at: over.updatedAt)
+      try DatabaseQueue(path: home + "/fcrun.db").write {
+        try $0.execute(sql: "UPDATE jobs SET state = '', context = '', arrangement = '' WHERE phase = 'finished'")
+      }
+      let lines = try store.list(unfinishedOnly: false, limit: 10).compactMap { line in
+        if case .over(let job) = line { job } else { nil }
+      }
+      #expect(Set(lines.map(\.id)) == ["bbbbbbbbbbbbbbbb", "cccccccccccccccc"])
+      let line = try #require(lines.first { $0.id == over.id })
+      #expect(line.outcome == "cancelled" && line.exitCode == Outcome.cancelled.exitCode && line.name == over.name)
+      #expect(line.offering == Offering.sample.id && line.cost == over.state.cost(at: over.createdAt) && line.cost > 0)
+      #expect(lines.first { $0.id == "cccccccccccccccc" }?.offering == nil)
+      guard case .known(let open)? = try store.list(unfinishedOnly: true, limit: 10).first else {
+        Issue.record("one is not over")
+        return
+      }
+      #expect(open.id == "aaaaaaaaaaaaaaaa")
+    }
+  }
+
+  /// A job that had a machine for an hour.
+  private func finished(_ store: JobStore, _ id: String) throws -> JobRecord {
+    var job = try store.claim(id)
+    job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
+    let attempt = try #require(job.state.attempt)
+    var past = PastAttempt(attempt, outcome: .cancelled, releasedAt: job.createdAt + .seconds(3600))
+    past.billed = [BilledSpan(from: job.createdAt, until: past.releasedAt)]
+    job.state = JobState(phase: .finished(.cancelled, kept: nil), past: [past])
+    try store.commit(job, event: "verified", at: past.releasedAt)
+    return try store.job(id)
+  }
+
   @Test(.faults(109)) func aJobThatThisFcrunCannotReadIsSaidAndHidesNoOther() throws {
     try inFolder { home in
       let store = try JobStore(home: home)
