@@ -587,6 +587,8 @@ extension Deadline {
           + (trouble.map { ": \($0)" } ?? ""))
     case .duration:
       .outOfTime("max_duration of \(Durations.format(plan.limits.maxDuration ?? 0)) ran out")
+    case .budget where plan.task != nil:
+      .outOfBudget("the task's part of max_cost, $\(Money.exact(plan.limits.maxCost ?? 0)), ran out")
     case .budget: .outOfBudget("max_cost of $\(Money.exact(plan.limits.maxCost ?? 0)) ran out")
     case .grace: .outOfTime("output_grace ran out")
     case .idle: .outOfTime("idle_gpu ran out: \(plan.limits.idleGPU?.inWords ?? "")")

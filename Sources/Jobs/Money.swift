@@ -27,6 +27,11 @@ package enum Money {
     rendered(amount, places: places) { digit, rest in digit > 0 || rest.contains { $0 > 0 } }
   }
 
+  /// The largest amount with so many digits after the point that is not more than `amount`.
+  package static func roundedDown(_ amount: Decimal, places: Int) -> Decimal {
+    parse(rendered(amount, places: places) { _, _ in false }) ?? amount
+  }
+
   /// Every digit that `amount` has, at least two after the point: `20.00`, `0.00008`.
   package static func exact(_ amount: Decimal) -> String {
     format(amount, places: max(2, Digits(amount).fraction.count))

@@ -18,33 +18,23 @@ extension World {
     of attempt: Attempt, for job: JobRecord, _ work: @escaping @Sendable () async -> Event
   ) async -> Event {
     guard let plan = job.context.plan.checkpoint, checkpoints != nil else { return await work() }
-    let event = await beside(work) { group in
-      for machine in attempt.machines {
-        group.addTask {
-          await takeCheckpoints(of: machine, every: .seconds(plan.every), in: attempt, for: job)
-          return nil
-        }
+    let checkpointing = attempt.machines.map { machine -> @Sendable () async -> Event? in
+      {
+        await takeCheckpoints(of: machine, every: .seconds(plan.every), in: attempt, for: job)
+        return nil
       }
     }
+    let event = await beside(work, checkpointing)
     await takeLastCheckpoint(after: event, of: attempt, for: job)
-    // The group's first task always answers.
-    return event ?? .unreachable("nothing was followed", wasConnected: false)
+    return event
   }
 
   /// Does `work` with others beside it; the first event of any of them is the answer, and the end of all.
   func beside(
-    _ work: @escaping @Sendable () async -> Event, _ others: (inout TaskGroup<Event?>) -> Void
-  ) async -> Event? {
-    await withTaskGroup(of: Event?.self) { group in
-      group.addTask { await work() }
-      others(&group)
-      var answer: Event?
-      for await event in group where answer == nil && event != nil {
-        answer = event
-        group.cancelAll()
-      }
-      return answer
-    }
+    _ work: @escaping @Sendable () async -> Event, _ others: [@Sendable () async -> Event?]
+  ) async -> Event {
+    // `work` answers in any case.
+    await strands.first(of: [work] + others) ?? .unreachable("nothing was followed", wasConnected: false)
   }
 
   private func takeCheckpoints(of machine: Machine, every pause: Duration, in attempt: Attempt, for job: JobRecord)
@@ -62,8 +52,8 @@ extension World {
     }
   }
 
-  private func takeLastCheckpoint(after event: Event?, of attempt: Attempt, for job: JobRecord) async {
-    guard case .ended(let ends)? = event, ends.contains(where: \.isFailure), !Task.isCancelled else { return }
+  private func takeLastCheckpoint(after event: Event, of attempt: Attempt, for job: JobRecord) async {
+    guard case .ended(let ends) = event, ends.contains(where: \.isFailure), !Task.isCancelled else { return }
     await within(.seconds(max(1, job.context.plan.limits.outputGrace))) {
       _ = await each(attempt.machines) { await takeCheckpoint(of: $0, in: attempt, for: job) }
     }

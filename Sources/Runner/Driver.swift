@@ -51,34 +51,36 @@ package struct Driver: Sendable {
   private func drive(_ record: JobRecord, first: Event) async throws -> Verdict {
     var run = Run(record: record)
     if record.state.isReleasing { run.releasingSince = world.clock.now() }
-    try step(&run, .restarted)
-    if first != .restarted { try step(&run, first) }
+    try await step(&run, .restarted)
+    if first != .restarted { try await step(&run, first) }
     while case .perform(let effect) = run.record.state.next(tries: run.tries) {
       // A cancelled task gets no answers any more: what it leaves is as a crash leaves it.
       guard !run.isOverdue(at: world.clock.now()), !Task.isCancelled else { break }
-      if let why = try unstoredIntent(of: effect, in: &run) {
-        try step(&run, .failed(.failed(why)))
+      if let why = try await unstoredIntent(of: effect, in: &run) {
+        try await step(&run, .failed(.failed(why)))
         continue
       }
       let (event, wake) = try await perform(effect, for: &run)
-      try take(event, wake, in: &run)
+      try await take(event, wake, in: &run)
       // A signal that came while a machine was given back: there is no next attempt.
-      if let signal = run.signal?.what, case .choosing = run.record.state.phase { try step(&run, .interrupted(signal)) }
+      if let signal = run.signal?.what, case .choosing = run.record.state.phase {
+        try await step(&run, .interrupted(signal))
+      }
     }
     try await insist(on: &run)
     return Verdict(record: run.record, signal: run.signal?.what)
   }
 
-  private func take(_ event: Event?, _ wake: Wake?, in run: inout Run) throws {
+  private func take(_ event: Event?, _ wake: Wake?, in run: inout Run) async throws {
     switch (event, wake) {
     // Told to end before anything is asked for: nothing is.
     case (.chosen, .signal), (nil, _): break
-    case (.cleared, nil): try handOver(&run)
+    case (.cleared, nil): try await handOver(&run)
     // Who is told to end hands nothing over.
     case (.cleared, _): break
-    case (let event?, _): try step(&run, event)
+    case (let event?, _): try await step(&run, event)
     }
-    if let wake { try step(&run, waking: wake) }
+    if let wake { try await step(&run, waking: wake) }
   }
 
   private func perform(_ effect: Effect, for run: inout Run) async throws -> (Event?, Wake?) {
@@ -93,7 +95,9 @@ package struct Driver: Sendable {
     let answer = await world.wakes.run(
       job: record.id, within: limit, mercy: isPost && pause == .zero ? Pace.mercyForPost : .zero,
       listensForCancel: listensForCancel,
-      heard: { wake in heard = Result { try step(&run, waking: wake) } },
+      heard: { wake in
+        do { try await step(&run, waking: wake) } catch { heard = .failure(error) }
+      },
       {
         if pause > .zero { await world.clock.sleep(for: pause) }
         return Task.isCancelled ? effect.undone : await world.perform(effect, for: record)
@@ -159,21 +163,21 @@ extension Driver {
     }
   }
 
-  private func step(_ run: inout Run, waking wake: Wake) throws {
+  private func step(_ run: inout Run, waking wake: Wake) async throws {
     switch wake {
     case .signal(let signal):
       run.signal = run.signal ?? (signal, world.clock.now())
-      try step(&run, .interrupted(signal))
+      try await step(&run, .interrupted(signal))
     case .cancelRequest:
       run.cancelIsTaken = true
-      try step(&run, .cancelRequested)
+      try await step(&run, .cancelRequested)
     case .deadline:
       guard let (at, what) = run.record.state.deadline(in: run.record.context), world.clock.now() >= at else { return }
-      try step(&run, .deadline(what, trouble: run.trouble))
+      try await step(&run, .deadline(what, trouble: run.trouble))
     }
   }
 
-  private func step(_ run: inout Run, _ event: Event) throws {
+  private func step(_ run: inout Run, _ event: Event) async throws {
     let now = world.clock.now()
     let next = try run.record.state.after(event, in: run.record.context, at: now, asked: run.askedAt)
     run.lastEvent = event
@@ -187,7 +191,7 @@ extension Driver {
     if next.word != run.record.state.word { run.trouble = nil }
     run.record.state = next
     if next.isReleasing { run.releasingSince = run.releasingSince ?? now } else { run.releasingSince = nil }
-    try commit(&run, event, at: now)
+    try await commit(&run, event, at: now)
     world.narrator.tell(.moved(run.record, event: event, at: now))
   }
 
@@ -206,12 +210,12 @@ extension Driver {
 extension Driver {
   /// The machines are the next task's, or are given back. Nothing may come between the choice and the transaction, and what
   /// cannot be stored does not happen.
-  private func handOver(_ run: inout Run) throws {
+  private func handOver(_ run: inout Run) async throws {
     let now = world.clock.now()
     do {
       let word: (String) -> String = { Event.handedOver(to: $0).word }
       guard handsOver, let heir = try journal.handOver(run.record, at: now, event: word) else {
-        return try step(&run, .unwanted)
+        return try await step(&run, .unwanted)
       }
       let event = Event.handedOver(to: heir.name)
       run.record.state = try run.record.state.after(event, in: run.record.context, at: now)
@@ -221,7 +225,7 @@ extension Driver {
     } catch let error as StoreError {
       if case .fenced = error { throw error }
       world.narrator.tell(.warning(job: run.record.id, "the machine is not reused: \(error)"))
-      try step(&run, .unwanted)
+      try await step(&run, .unwanted)
     }
   }
 }
@@ -231,9 +235,9 @@ extension Driver {
 extension Driver {
   /// A full disk must not keep a machine alive, nor hide a result: only before something is rented may the store not fail.
   /// What could not be committed is in the next commit, which holds the whole state.
-  private func commit(_ run: inout Run, _ event: Event, at now: Moment) throws {
+  private func commit(_ run: inout Run, _ event: Event, at now: Moment) async throws {
     do {
-      try journal.commit(run.record, event: event.word, at: now)
+      try await journal.commit(run.record, event: event.word, at: now)
       (run.stored, run.unstored) = (run.record.state, nil)
     } catch StoreError.fenced(let id) {
       throw StoreError.fenced(id)
@@ -245,11 +249,11 @@ extension Driver {
   }
 
   /// The command may start only once it is durable that it may have: a later process would start it again in another attempt.
-  private func unstoredIntent(of effect: Effect, in run: inout Run) throws -> String? {
+  private func unstoredIntent(of effect: Effect, in run: inout Run) async throws -> String? {
     guard case .launch(let attempt) = effect, let event = run.unstored?.event, !run.stored.isLaunching(attempt) else {
       return nil
     }
-    try commit(&run, event, at: world.clock.now())
+    try await commit(&run, event, at: world.clock.now())
     return run.unstored.map { "the command was not started, because the job cannot be stored: \($0.why)" }
   }
 
@@ -258,7 +262,7 @@ extension Driver {
     for _ in 0..<Pace.insistence where run.signal == nil && !Task.isCancelled {
       guard let event = run.unstored?.event else { return }
       await world.clock.sleep(for: .seconds(1))
-      try commit(&run, event, at: world.clock.now())
+      try await commit(&run, event, at: world.clock.now())
     }
   }
 }

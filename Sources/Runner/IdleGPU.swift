@@ -3,39 +3,29 @@
 import Jobs
 import Remote
 import Store
+import Synchronization
 
 extension World {
   /// Does `work`, unless no GPU of the attempt does any for as long as the plan allows.
   func endingIdle(_ attempt: Attempt, for job: JobRecord, _ work: @escaping @Sendable () async -> Event) async -> Event
   {
     guard let limit = job.context.plan.limits.idleGPU else { return await work() }
-    let event = await beside(work) { group in
-      group.addTask { await idleness(of: attempt, for: job, limit) }
-    }
-    return event ?? .unreachable("nothing was followed", wasConnected: false)
+    return await beside(work, [{ await idleness(of: attempt, for: job, limit) }])
   }
 
-  /// Looks ten times in the time that is allowed, every minute at most. What cannot be read says nothing, and the time
-  /// begins anew: a job that works is not ended on a guess.
+  /// Looks ten times in the time that is allowed, every minute at most.
   private func idleness(of attempt: Attempt, for job: JobRecord, _ limit: IdleLimit) async -> Event? {
     let pause = Duration.milliseconds(Int64(max(1000, min(60_000, limit.duration * 100))))
-    var idleSince: Moment?
-    var isTold = false
     while true {
       await clock.sleep(for: pause)
       guard !Task.isCancelled else { return nil }
       let used = await utilization(of: attempt, for: job)
-      guard let used, used < limit.below else {
-        if used == nil, !isTold, !Task.isCancelled {
-          isTold = true
-          narrator.tell(.warning(job: job.id, "limits.idle_gpu: nvidia-smi does not say how much the GPUs are used"))
-        }
-        idleSince = nil
-        continue
+      guard !Task.isCancelled else { return nil }
+      if used == nil, idleTime.isFirstSilence(in: attempt.number) {
+        narrator.tell(.warning(job: job.id, "limits.idle_gpu: nvidia-smi does not say how much the GPUs are used"))
       }
-      let since = idleSince ?? clock.now()
-      if clock.now() - since >= .seconds(limit.duration) { return .deadline(.idle, trouble: nil) }
-      idleSince = since
+      let idle = idleTime.saw(used.map { $0 < limit.below }, at: clock.now(), in: attempt.number, every: pause)
+      if idle >= .seconds(limit.duration) { return .deadline(.idle, trouble: nil) }
     }
   }
 
@@ -51,4 +41,53 @@ extension World {
     }
     return most.contains(nil) ? nil : most.compactMap(\.self).max()
   }
+}
+
+/// For how long the GPUs of an attempt have been seen idle without having been seen at work.
+///
+/// Only the time between two looks that both saw them idle counts: what cannot be read, as while a connection is broken,
+/// says nothing for or against, and a job that works is not ended on a guess. It outlives a connection, not this process.
+package final class IdleTime: Sendable {
+  fileprivate struct State {
+    var attempt = 0
+    var total = Duration.zero
+    /// When it was last seen idle; nil after a look that saw nothing.
+    var last: Moment?
+    var isSilenceTold = false
+  }
+  private let state = Mutex(State())
+
+  package init() {}
+
+  /// One look.
+  /// - Parameters:
+  ///   - isIdle: nil when nothing could be seen.
+  ///   - pause: between two looks; a longer time between them was not looked at.
+  /// - Returns: the idle time so far.
+  func saw(_ isIdle: Bool?, at now: Moment, in attempt: Int, every pause: Duration) -> Duration {
+    state.withLock { state in
+      state.begin(attempt)
+      switch isIdle {
+      case true?:
+        if let last = state.last { state.total += min(now - last, pause * 2) }
+        state.last = now
+      case false?: (state.total, state.last) = (.zero, nil)
+      case nil: state.last = nil
+      }
+      return state.total
+    }
+  }
+
+  /// Whether a look that saw nothing has not been told of yet.
+  func isFirstSilence(in attempt: Int) -> Bool {
+    state.withLock { state in
+      state.begin(attempt)
+      defer { state.isSilenceTold = true }
+      return !state.isSilenceTold
+    }
+  }
+}
+
+extension IdleTime.State {
+  fileprivate mutating func begin(_ number: Int) { if attempt != number { self = .init(attempt: number) } }
 }

@@ -141,15 +141,16 @@ extension World {
 
   /// An id that no GET has confirmed yet is read on the way: a later 404 is then a proof, and not only a lag.
   private func readAndDelete(_ id: String) async -> DeleteAnswer {
-    guard asksNodesAtOnce else { return await deleteAnswer(id) }
-    async let seen = read(id)
-    let how = await delete(id)
-    let wasRead =
-      switch await seen {
-      case .present, .deleted: true
-      case .notFound, .unknown: false
+    enum Half { case read(InstanceRead.How), deletion(DeleteAnswer.How) }
+    var answer = DeleteAnswer(id: id, how: .unknown("it was not asked"))
+    for half: Half in await strands.all([{ .read(await read(id)) }, { .deletion(await delete(id)) }]) {
+      switch half {
+      case .read(.present), .read(.deleted): answer.wasRead = true
+      case .read(.notFound), .read(.unknown): break
+      case .deletion(let how): answer.how = how
       }
-    return DeleteAnswer(id: id, how: how, wasRead: wasRead)
+    }
+    return answer
   }
 
   func delete(_ id: String) async -> DeleteAnswer.How {

@@ -57,7 +57,7 @@ package protocol Wakes: Sendable {
   /// crash. With a `mercy` it gets that long to end by itself, what came first is told to `heard` at once instead, and what it
   /// answers counts, also when it was called back by then.
   func run(
-    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) -> Void,
+    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) async -> Void,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?)
 }
@@ -65,7 +65,7 @@ package protocol Wakes: Sendable {
 /// Where the driver finds a job and commits what it does.
 package protocol Journal: Sendable {
   func job(_ id: String) throws(StoreError) -> JobRecord
-  func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError)
+  func commit(_ job: JobRecord, event: String, at now: Moment) async throws(StoreError)
   /// See ``JobStore/handOver(_:at:event:)``.
   func handOver(_ job: JobRecord, at now: Moment, event: (_ heir: String) -> String) throws(StoreError) -> JobRecord?
 }
@@ -83,6 +83,49 @@ extension JobStore: Journal {}
 package protocol Secrets: Sendable {
   /// nil when the environment of this process does not have it.
   func value(of name: String) -> String?
+}
+
+/// How several things that one driver does go on beside each other: on threads, or in an order that follows from a seed.
+package protocol Strands: Sendable {
+  /// Runs all of them at once. Each end is heard in the order in which they come; after one that is enough the others are
+  /// cancelled. Returns when all have ended.
+  func run<Answer: Sendable>(
+    _ strands: [@Sendable () async -> Answer], until isEnough: (_ index: Int, _ answer: Answer) -> Bool) async
+}
+
+extension Strands {
+  /// All answers, in the order of what was asked.
+  package func all<Answer: Sendable>(_ strands: [@Sendable () async -> Answer]) async -> [Answer] {
+    var answers: [Int: Answer] = [:]
+    await run(strands) { index, answer in
+      answers[index] = answer
+      return false
+    }
+    return strands.indices.compactMap { answers[$0] }
+  }
+
+  /// The first answer that is none of nothing, and the end of all.
+  package func first<Answer: Sendable>(of strands: [@Sendable () async -> Answer?]) async -> Answer? {
+    var first: Answer?
+    await run(strands) { _, answer in
+      first = first ?? answer
+      return first != nil
+    }
+    return first
+  }
+
+  /// Both, to their ends.
+  package func both(_ one: @escaping @Sendable () async -> Void, and other: @escaping @Sendable () async -> Void) async
+  {
+    await run([one, other]) { _, _ in false }
+  }
+
+  /// Gives `work` up when it is not over before `alarm`.
+  package func run(_ work: @escaping @Sendable () async -> Void, before alarm: @escaping @Sendable () async -> Void)
+    async
+  {
+    await run([work, alarm]) { _, _ in true }
+  }
 }
 
 /// The checkpoints of jobs, on this computer. Of each node the newest complete one is there; one that was not completed

@@ -101,30 +101,23 @@ extension World {
 
   /// After a DELETE that came first: what still comes of logs and outputs is taken, for a short while.
   func salvage(_ attempt: Attempt, for job: JobRecord) async -> Event {
-    guard asksNodesAtOnce else {
-      _ = await collect(attempt, for: job)
-      return .salvaged
-    }
     await within(Pace.salvage) {
-      async let logs: Void = within(Pace.salvageOfLogs) {
-        _ = await each(attempt.unended) { machine in
-          await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
-        }
+      await strands.both {
+        await within(Pace.salvageOfLogs) { await takeLogs(of: attempt, for: job) }
+      } and: {
+        _ = await collect(attempt, for: job)
       }
-      _ = await collect(attempt, for: job)
-      await logs
     }
     return .salvaged
   }
 
+  private func takeLogs(of attempt: Attempt, for job: JobRecord) async {
+    _ = await each(attempt.unended) { machine in await follow(machine, in: attempt, for: job) }
+  }
+
   /// Gives `work` up when `limit` has passed.
   func within(_ limit: Duration, _ work: @escaping @Sendable () async -> Void) async {
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask { await clock.sleep(for: limit) }
-      group.addTask { await work() }
-      await group.next()
-      group.cancelAll()
-    }
+    await strands.run(work, before: { await clock.sleep(for: limit) })
   }
 
   /// A verb that may be repeated, asked again a few times where the machine only fell silent over it.
@@ -168,42 +161,20 @@ extension World {
 
   private func followAll(_ attempt: Attempt, for job: JobRecord) async -> Event {
     let running = attempt.unended
-    guard asksNodesAtOnce, running.count > 1 else { return await followInOrder(running, attempt, for: job) }
-    return await withTaskGroup(of: (Int, WorkerEvent.Kind).self) { group in
-      for machine in running {
-        group.addTask {
-          let request = followRequest(on: machine, in: attempt, for: job)
-          return (machine.node, await ask(request, of: machine, in: attempt, for: job))
-        }
-      }
-      let start = clock.now()
-      var ends: [NodeEnd] = []
-      for await (node, answer) in group {
-        if case .failed(let failure) = answer {
-          group.cancelAll()
-          return ends.isEmpty ? unfollowed(failure, since: start) : .ended(ends)
-        }
-        if let end = NodeEnd(node: node, answer) { ends.append(end) }
-        if ends.last?.isFailure == true { break }
-      }
-      group.cancelAll()
-      return .ended(ends)
-    }
-  }
-
-  private func followInOrder(_ machines: [Machine], _ attempt: Attempt, for job: JobRecord) async -> Event {
     let start = clock.now()
     var ends: [NodeEnd] = []
-    for machine in machines {
-      let request = followRequest(on: machine, in: attempt, for: job)
-      let answer = await ask(request, of: machine, in: attempt, for: job)
-      if case .failed(let failure) = answer {
-        return ends.isEmpty ? unfollowed(failure, since: start) : .ended(ends)
-      }
-      if let end = NodeEnd(node: machine.node, answer) { ends.append(end) }
-      if ends.last?.isFailure == true { break }
+    var failure: Failure?
+    await strands.run(running.map { machine in { await follow(machine, in: attempt, for: job) } }) { index, answer in
+      if case .failed(let what) = answer { failure = what }
+      if let end = NodeEnd(node: running[index].node, answer) { ends.append(end) }
+      return failure != nil || ends.last?.isFailure == true
     }
+    if let failure, ends.isEmpty { return unfollowed(failure, since: start) }
     return .ended(ends)
+  }
+
+  private func follow(_ machine: Machine, in attempt: Attempt, for job: JobRecord) async -> WorkerEvent.Kind {
+    await ask(followRequest(on: machine, in: attempt, for: job), of: machine, in: attempt, for: job)
   }
 
   /// A remote script that was killed says nothing about the command: it is asked for again, like after a cut.

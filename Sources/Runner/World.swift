@@ -18,15 +18,15 @@ package struct World: Sendable {
   package var blame: @Sendable (_ job: JobRecord, _ now: Moment) -> Blame = { _, _ in .none }
   /// nil: none are kept.
   package var checkpoints: (any Checkpoints)?
-  /// Nodes are asked at once, or in order where the order of everything must follow from a seed.
-  package var asksNodesAtOnce: Bool
+  package var strands: any Strands
+  /// Of the job that is driven in it.
+  let idleTime = IdleTime()
 
   package init(
     api: any ForwardComputeAPI, clock: any Clock, entropy: any Entropy, hosts: any Hosts, wakes: any Wakes,
     secrets: any Secrets, narrator: any Narrator,
     logFolder: @escaping @Sendable (_ job: String, _ attempt: Int, _ node: Int) -> String,
-    checkpoints: (any Checkpoints)? = nil,
-    asksNodesAtOnce: Bool = true
+    checkpoints: (any Checkpoints)? = nil, strands: any Strands = LiveStrands()
   ) {
     self.api = api
     self.clock = clock
@@ -37,7 +37,7 @@ package struct World: Sendable {
     self.narrator = narrator
     self.logFolder = logFolder
     self.checkpoints = checkpoints
-    self.asksNodesAtOnce = asksNodesAtOnce
+    self.strands = strands
   }
 
   /// Never throws: a failure is an event like any other. After a signal no request waits behind those of other jobs.
@@ -70,16 +70,9 @@ package struct World: Sendable {
   func each<Asked: Sendable, Answer: Sendable>(
     _ machines: [Asked], _ ask: @escaping @Sendable (Asked) async -> Answer
   ) async -> [Answer] {
-    guard asksNodesAtOnce, machines.count > 1 else {
-      var answers: [Answer] = []
-      for machine in machines { answers.append(await ask(machine)) }
-      return answers
-    }
-    return await withTaskGroup(of: (Int, Answer).self) { group in
-      for (index, machine) in machines.enumerated() { group.addTask { (index, await ask(machine)) } }
-      return await group.reduce(into: []) { $0.append($1) }.sorted { $0.0 < $1.0 }.map(\.1)
-    }
+    await strands.all(machines.map { machine in { await ask(machine) } })
   }
+
   /// The same world on the time line of a job, which never goes back: a wall clock that was set back between two processes
   /// would put every deadline of the job out of reach.
   func onTimeLine(of record: JobRecord) -> World {

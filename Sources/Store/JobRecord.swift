@@ -43,7 +43,7 @@ package struct Arrangement: Codable, Sendable, Equatable {
   /// Offerings in the plan's order, for the first attempt.
   package var candidates: [Offering]
   package var volumeIDs: [String]
-  /// What `submit --id` named the job: no other job of this installation has it.
+  /// What `submit --id` named the job: no other job or sweep of this installation has it.
   package var submitID: String?
 
   /// Where the private half of the registered key is: never the key itself.

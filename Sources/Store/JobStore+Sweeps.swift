@@ -10,17 +10,18 @@ import Jobs
 extension JobStore {
   /// Makes a sweep and the jobs of its tasks durable together, before anything is asked of the cloud: after a crash there
   /// is all of it or nothing.
-  package func insert(_ sweep: SweepRecord, _ jobs: [JobRecord]) throws(StoreError) {
-    try requireBallast()
-    try write { db in
+  /// - Returns: what has its `submitID` already; nil when the sweep is stored.
+  @discardableResult
+  package func insert(_ sweep: SweepRecord, _ jobs: [JobRecord]) throws(StoreError) -> Subject? {
+    try insert(under: sweep.submitID) { db in
       try db.execute(
         sql: """
-          INSERT INTO sweeps (id, name, tasks, max_parallel, max_cost, fails_fast, root, created_at)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+          INSERT INTO sweeps (id, name, tasks, max_parallel, max_cost, fails_fast, root, created_at, submit_id)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
           """,
         arguments: [
           sweep.id, sweep.name, try encoded(sweep.tasks), sweep.maxParallel, sweep.maxCost.map(Money.exact),
-          sweep.failsFast, sweep.root, sweep.createdAt.milliseconds,
+          sweep.failsFast, sweep.root, sweep.createdAt.milliseconds, sweep.submitID,
         ])
       for job in jobs { try Self.insert(db, job) }
     }
@@ -154,7 +155,7 @@ extension JobStore {
     }
     let ids = try ids(beginningWith: reference)
     if ids.contains(reference) { return try subject(id: reference) }
-    if let submitted = try job(submitID: reference) { return .job(submitted) }
+    if let submitted = try subject(submitID: reference) { return submitted }
     if let named = try id(named: reference) { return try subject(id: named) }
     guard let id = ids.first else { throw .unknownJob(reference) }
     guard ids.count == 1 else { throw .ambiguousJob(reference, ids) }
@@ -173,7 +174,7 @@ extension JobStore {
     }
   }
 
-  private func subject(id: String) throws(StoreError) -> Subject {
+  func subject(id: String) throws(StoreError) -> Subject {
     let isSweep = try read {
       try Bool.fetchOne($0, sql: "SELECT EXISTS (SELECT 1 FROM sweeps WHERE id = ?)", arguments: [id]) ?? false
     }
@@ -210,7 +211,7 @@ extension JobStore {
       return SweepRecord(
         id: row["id"], name: row["name"], tasks: try decoded(row["tasks"]), maxParallel: row["max_parallel"],
         maxCost: (row["max_cost"] as String?).flatMap(Money.parse), failsFast: row["fails_fast"], root: row["root"],
-        createdAt: Moment(milliseconds: row["created_at"]))
+        createdAt: Moment(milliseconds: row["created_at"]), submitID: row["submit_id"])
     } catch {
       throw .failed("the sweep \(row["id"] as String) in the store cannot be read by this fcrun: \(error)")
     }

@@ -20,6 +20,7 @@ import Jobs
 /// No network call is ever made inside a transaction. Throws ``StoreError``.
 package final class JobStore: Sendable {
   private let queue: DatabaseQueue
+  private let sharedWrite = SharedWrite()
   private let ballast: Ballast?
 
   /// Opens or makes `fcrun.db` in `home`.
@@ -91,27 +92,33 @@ package final class JobStore: Sendable {
 
 extension JobStore {
   /// Makes the job durable, before anything is asked of the cloud.
-  /// - Returns: the job that has its `submitID` now: another one when a submit with the same id came first, and then this
-  ///   one is not stored.
+  /// - Returns: what has its `submitID` already; nil when the job is stored.
   @discardableResult
-  package func insert(_ job: JobRecord) throws(StoreError) -> JobRecord {
+  package func insert(_ job: JobRecord) throws(StoreError) -> Subject? {
+    try insert(under: job.arrangement.submitID) { db in try Self.insert(db, job) }
+  }
+
+  /// Of several submits with one id the first is stored.
+  func insert(under submitID: String?, _ insert: (Database) throws -> Void) throws(StoreError) -> Subject? {
     try requireBallast()
     let first = try write { db in
-      if let first = try Self.row(db, submitID: job.arrangement.submitID) { return first as Row? }
-      try Self.insert(db, job)
+      if let first = try Self.id(db, submitID: submitID) { return first as String? }
+      try insert(db)
       return nil
     }
-    return try first.map { row throws(StoreError) in try record(row) } ?? job
+    return try first.map(subject(id:))
   }
 
-  /// The job that was submitted with this id; nil when none was.
-  package func job(submitID: String) throws(StoreError) -> JobRecord? {
-    try read { try Self.row($0, submitID: submitID) }.map { row throws(StoreError) in try record(row) }
+  /// What was submitted with this id; nil when nothing was.
+  package func subject(submitID: String) throws(StoreError) -> Subject? {
+    try read { try Self.id($0, submitID: submitID) }.map(subject(id:))
   }
 
-  private static func row(_ db: Database, submitID: String?) throws -> Row? {
+  private static func id(_ db: Database, submitID: String?) throws -> String? {
     guard let submitID else { return nil }
-    return try Row.fetchOne(db, sql: "SELECT * FROM jobs WHERE submit_id = ?", arguments: [submitID])
+    return try String.fetchOne(
+      db, sql: "SELECT id FROM jobs WHERE submit_id = ?1 UNION ALL SELECT id FROM sweeps WHERE submit_id = ?1",
+      arguments: [submitID])
   }
 
   func requireBallast() throws(StoreError) {
@@ -176,7 +183,17 @@ extension JobStore {
   /// The job's names go under watch in the same transaction, for ``Window/watch`` from now: a POST may be executed late,
   /// or twice, whatever was answered, and it may have left long after its intent was committed.
   /// - Throws: ``StoreError/fenced(_:)`` when another process has claimed the job.
-  package func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
+  ///
+  /// Those of several jobs that come at the same time share a transaction, and so one wait for the disk (rulings 15).
+  package func commit(_ job: JobRecord, event: String, at now: Moment) async throws(StoreError) {
+    try await sharedWrite.perform(
+      { try Self.commit($0, job, event: event, at: now) },
+      together: { [queue] body in try queue.write(body) },
+      alone: { [self] in Result { () throws(StoreError) in try commitAlone(job, event: event, at: now) } })
+  }
+
+  /// The same in a transaction of its own, at once.
+  package func commitAlone(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
     try writeOnFullDisk { try Self.commit($0, job, event: event, at: now) }
   }
 

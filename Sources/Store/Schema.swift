@@ -57,7 +57,14 @@ enum Schema {
           CREATE INDEX jobs_unfinished ON jobs (created_at) WHERE phase <> 'finished';
           """)
     }
-    migrator.registerMigration("6 what a list says of a job that is over") { db in
+    migrator.registerMigration("6 the id that a submit of a sweep was given") { db in
+      try db.execute(
+        sql: """
+          ALTER TABLE sweeps ADD COLUMN submit_id TEXT;
+          CREATE UNIQUE INDEX sweeps_by_submit_id ON sweeps (submit_id) WHERE submit_id IS NOT NULL;
+          """)
+    }
+    migrator.registerMigration("7 what a list says of a job that is over") { db in
       try db.execute(
         sql: """
           ALTER TABLE jobs ADD COLUMN outcome TEXT;

@@ -21,10 +21,12 @@ package struct SweepRecord: Sendable, Equatable {
   /// Absolute path of the folder that the tasks' outputs land below.
   package var root: String
   package var createdAt: Moment
+  /// What `submit --id` named it: no other job or sweep of this installation has it.
+  package var submitID: String?
 
   package init(
     id: String, name: String, tasks: [SweepTask], maxParallel: Int, maxCost: Decimal?, failsFast: Bool, root: String,
-    createdAt: Moment
+    createdAt: Moment, submitID: String? = nil
   ) {
     self.id = id
     self.name = name
@@ -34,6 +36,7 @@ package struct SweepRecord: Sendable, Equatable {
     self.failsFast = failsFast
     self.root = root
     self.createdAt = createdAt
+    self.submitID = submitID
   }
 }
 

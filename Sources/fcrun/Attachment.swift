@@ -36,30 +36,3 @@ struct Attachment: Sendable {
     }
   }
 }
-
-/// The id that `submit --id` gives to a job.
-enum SubmitID {
-  static func isValid(_ text: String) -> Bool {
-    (1...64).contains(text.utf8.count)
-      && text.utf8.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-          true
-        default: false
-        }
-      }
-  }
-
-  /// - Throws: ``Failure`` 64 when the job asks for something else than `plan` does.
-  static func requireSame(_ record: JobRecord, _ plan: JobPlan, isLocal: Bool) throws {
-    var differences = plan.differences(from: record.context.plan)
-    if record.arrangement.isLocal != isLocal { differences.append("--local") }
-    guard !differences.isEmpty else { return }
-    throw Failure(
-      status: .usage,
-      message:
-        "another job was submitted with --id \(record.arrangement.submitID ?? ""): \(record.id) differs in \(differences.joined(separator: ", "))",
-      next: "another id, or the same spec; what was submitted is in: fcrun show \(record.id)")
-  }
-}

@@ -170,7 +170,7 @@ final class Console: Voice {
   }
 
   private func show(_ text: @escaping @Sendable (inout ProgressLine) -> String) {
-    guard case .text = form, isTerminal else { return }
+    guard case .text = form, isTerminal, !Question.isOpen else { return }
     speak { [self] in
       let line = progressLine.withLock { text(&$0) }
       _ = StandardStream.write("\r\u{1B}[K\(line)", to: STDERR_FILENO)
@@ -199,7 +199,7 @@ extension Console {
     ])
   }
 
-  private static func event(state record: JobRecord, _ now: Moment) -> JSONValue {
+  static func event(state record: JobRecord, _ now: Moment) -> JSONValue {
     .object(of: [
       ("event", .string("state")), ("job", .string(record.id)),
       ("task", (record.context.plan.task?.index).map(JSONValue.integer)), ("state", .string(record.state.word)),

@@ -273,11 +273,23 @@ extension SignalInbox {
 
   /// The same, after the question whether to stop or to leave the job to a process of its own, where it can be asked.
   func open(leavingBehind record: JobRecord, in installation: Installation) {
-    if StopOrDetach.isPossible(for: record) {
-      let question = StopOrDetach(job: record.id, installation: installation)
-      consider { question.tells(of: $0, unless: $1) }
-    }
+    ask(StopOrDetach(record, installation), for: record)
     open(leavingBehind: record)
+  }
+
+  /// The same of a sweep.
+  /// - Parameters:
+  ///   - task: any of it.
+  ///   - installation: nil where nothing is to be asked.
+  func open(leavingBehind sweep: SweepRecord, like task: JobRecord, in installation: Installation?) {
+    if let installation { ask(StopOrDetach(sweep, installation), for: task) }
+    part(with: .sweep(sweep))
+    open()
+  }
+
+  private func ask(_ question: StopOrDetach, for record: JobRecord) {
+    guard StopOrDetach.isPossible(for: record) else { return }
+    consider { question.tells(of: $0, unless: $1) }
   }
 
   /// Of a process that only looks on: whoever drives the job goes on.

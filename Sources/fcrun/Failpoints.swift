@@ -62,9 +62,9 @@
 
     func job(_ id: String) throws(StoreError) -> JobRecord { try journal.job(id) }
 
-    func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
+    func commit(_ job: JobRecord, event: String, at now: Moment) async throws(StoreError) {
       points.pass("before-commit:\(job.state.word)")
-      try journal.commit(job, event: event, at: now)
+      try await journal.commit(job, event: event, at: now)
       points.pass("after-commit:\(job.state.word)")
     }
 

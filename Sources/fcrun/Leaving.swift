@@ -39,8 +39,26 @@ struct DetachedDriver {
 /// To leave is what a crash would be: the lease goes with this process, and the other one takes the job on from what is
 /// committed. Only between a POST and its answer that would cost a look for the machine, so the answer is waited for.
 struct StopOrDetach: Sendable {
-  let job: String
-  let installation: Installation
+  let id: String
+  /// Where the other process writes its `driver.log`.
+  let folder: String
+  /// What is stopped otherwise.
+  let what: String
+  /// Whether the answer to a POST is waited for.
+  let isCreating: @Sendable () -> Bool
+
+  init(_ job: JobRecord, _ installation: Installation) {
+    (id, folder, what) = (job.id, installation.folder(of: job.id), "the job and give its machine back")
+    isCreating = { [id = job.id] in (try? installation.store.job(id))?.isCreating ?? false }
+  }
+
+  init(_ sweep: SweepRecord, _ installation: Installation) {
+    (id, folder) = (sweep.id, installation.folder(ofSweep: sweep.id))
+    what = "the sweep and give its machines back"
+    isCreating = { [id = sweep.id] in
+      (try? installation.store.tasks(of: id))?.contains(where: \.isCreating) ?? false
+    }
+  }
 
   /// Stop begins at most so long after Ctrl-C (rulings 10).
   private static let patience = Duration.milliseconds(900)
@@ -55,7 +73,9 @@ struct StopOrDetach: Sendable {
   /// - Returns: whether the driver is to be told of the signal. Does not return when the job was handed over.
   func tells(of signal: Signal, unless isAgain: () -> Bool) -> Bool {
     guard signal == .interrupt, tcgetpgrp(STDIN_FILENO) == getpgrp() else { return true }
-    say("\nfcrun: stop the job and give its machine back, or detach and let it run? [S/d] ")
+    Question.begin()
+    defer { Question.end() }
+    say("\nfcrun: stop \(what), or detach and let it run? [S/d] ")
     let answer = KeyPress.wait(for: Self.patience, unless: isAgain)
     guard let answer, "dD".utf8.contains(answer) else {
       say(answer == nil ? "\nfcrun: stop\n" : "\n")
@@ -67,31 +87,42 @@ struct StopOrDetach: Sendable {
 
   /// - Returns: false when it could not be.
   private func handOver() -> Bool {
-    guard let driver = try? DetachedDriver.start(job, log: installation.folder(of: job), takesFromHere: true) else {
-      say("fcrun: a process of its own could not be started: the job is stopped\n")
+    guard let driver = try? DetachedDriver.start(id, log: folder, takesFromHere: true) else {
+      say("fcrun: a process of its own could not be started: it is stopped here\n")
       return false
     }
     usleep(300_000)
     waitForAnswerOfPOST()
     guard !driver.hasEnded else {
-      say(
-        "fcrun: the process that was to drive on has ended (\(installation.folder(of: job))/driver.log): the job is stopped\n"
-      )
+      say("fcrun: the process that was to drive on has ended (\(folder)/driver.log): it is stopped here\n")
       return false
     }
-    say("fcrun: detached; \(job) goes on: fcrun attach \(job), or fcrun cancel \(job)\n")
+    say("fcrun: detached; \(id) goes on: fcrun attach \(id), or fcrun cancel \(id)\n")
     KeyPress.restore()
     _exit(0)
   }
 
   private func waitForAnswerOfPOST() {
-    for _ in 0..<300 {
-      guard let state = try? installation.store.job(job).state, case .creating = state.phase else { return }
-      usleep(50_000)
-    }
+    for _ in 0..<300 where isCreating() { usleep(50_000) }
   }
 
   private func say(_ text: String) { StandardStream.writeIfHeard(text, to: STDERR_FILENO) }
+}
+
+extension JobRecord {
+  fileprivate var isCreating: Bool { if case .creating = state.phase { true } else { false } }
+}
+
+/// A question on the terminal stands alone: who draws in place waits meanwhile, and begins anew below it.
+enum Question {
+  private static let state = Mutex((isOpen: false, count: 0))
+
+  static var isOpen: Bool { state.withLock { $0.isOpen } }
+  /// How many there were so far.
+  static var count: Int { state.withLock { $0.count } }
+
+  static func begin() { state.withLock { $0 = (true, $0.count + 1) } }
+  static func end() { state.withLock { $0.isOpen = false } }
 }
 
 /// One key of the terminal on stdin, without Return.

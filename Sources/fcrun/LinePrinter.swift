@@ -2,6 +2,7 @@ import Dispatch
 import ForwardCompute
 import Jobs
 import Remote
+import Store
 import Synchronization
 
 #if canImport(FoundationEssentials)
@@ -35,14 +36,20 @@ final class LinePrinter: LogReader {
     case json
   }
 
-  private let queue = DispatchQueue(label: "line printer")
+  private let queue: DispatchQueue
   private let state: Mutex<State>
 
   /// - Parameters:
   ///   - folder: of the job.
   ///   - last: only so many lines of each file, of those that are there at the first look.
-  init(folder: String, form: Form, filter: LineFilter, last: Int?) {
-    state = Mutex(State(folder: folder, writer: LineWriter(form: form), filter: filter, last: last))
+  ///   - task: whose lines these are, where those of others stand beside them.
+  ///   - queue: of all that print to the same place, so that no line is within another.
+  init(
+    folder: String, form: Form, filter: LineFilter, last: Int?, of task: JobRecord? = nil,
+    on queue: DispatchQueue = DispatchQueue(label: "line printer")
+  ) {
+    self.queue = queue
+    state = Mutex(State(folder: folder, writer: LineWriter(form: form, of: task), filter: filter, last: last))
   }
 
   func grew(_ files: [LogPrinter.LogFile]) {
@@ -124,12 +131,15 @@ struct Line: Sendable {
   var time: Int64?
   /// False for the rest of one that was too long to be held in one piece.
   var isStart: Bool
+
+  /// The last of its file, without a newline.
+  var isUnended: Bool { bytes.last != UInt8(ascii: "\n") && bytes.count < LineSource.longest }
 }
 
 /// One log file, line by line.
 struct LineSource {
   /// A longer line is given in pieces.
-  private static let longest = 1 << 20
+  static let longest = 1 << 20
   private static let chunk = 256 * 1024
 
   private let path: String
@@ -273,12 +283,14 @@ struct LineWriter {
   private static let enough = 64 * 1024
 
   let form: LinePrinter.Form
+  private let task: JobRecord?
   private var waiting: [UInt8] = []
   private var descriptor = STDOUT_FILENO
   private var closed: Set<Int32> = []
   private var lastTime: (milliseconds: Int64, text: String)?
 
-  init(form: LinePrinter.Form) { self.form = form }
+  /// - Parameter task: whose lines these are, where those of others stand beside them.
+  init(form: LinePrinter.Form, of task: JobRecord?) { (self.form, self.task) = (form, task) }
 
   mutating func write(_ line: Line, of file: LogPrinter.LogFile) {
     let target =
@@ -290,8 +302,11 @@ struct LineWriter {
     switch form {
     case .json: waiting += Array((object(line, file).text() + "\n").utf8)
     case .text(let timestamps, let isRaw):
+      if let task, line.isStart { waiting += Array("\(task.name): ".utf8) }
       if timestamps, line.isStart { waiting += Array("\(text(of: line.time)) ".utf8) }
       waiting += isRaw || isatty(target) != 1 ? line.bytes : TerminalText.harmless(line.bytes)
+      // What has no end of its own gets one, or the next task's line would begin in its middle.
+      if task != nil, line.isUnended { waiting.append(UInt8(ascii: "\n")) }
     }
   }
 
@@ -299,8 +314,9 @@ struct LineWriter {
   private mutating func object(_ line: Line, _ file: LogPrinter.LogFile) -> JSONValue {
     let text = String(validating: line.bytes, as: UTF8.self)
     return .object(of: [
-      ("event", .string("output")), ("attempt", .integer(file.attempt)), ("node", .integer(file.node)),
-      ("stream", .string(file.stream.rawValue)),
+      ("event", .string("output")), ("job", (task?.id).map(JSONValue.string)),
+      ("task", (task?.context.plan.task?.index).map(JSONValue.integer)), ("attempt", .integer(file.attempt)),
+      ("node", .integer(file.node)), ("stream", .string(file.stream.rawValue)),
       ("at", line.time == nil ? .null : .string(self.text(of: line.time))), ("text", text.map(JSONValue.string)),
       ("base64", text == nil ? .string(Data(line.bytes).base64EncodedString()) : nil),
     ])

@@ -19,6 +19,8 @@ struct SweepDrive: Sendable {
   let form: Console.Form
   /// What drives other jobs of this process, too; nil: its own.
   var api: (any ForwardComputeAPI)?
+  /// Has told of it already; nil: a new one.
+  var teller: SweepTeller?
 
   private var store: JobStore { installation.store }
 
@@ -28,7 +30,7 @@ struct SweepDrive: Sendable {
     let lease = try lease(of: sweep)
     defer { withExtendedLifetime(lease) {} }
     let tasks = try store.tasks(of: sweep.id)
-    let teller = SweepTeller(sweep, tasks, form, installation)
+    let teller = teller ?? SweepTeller(sweep, tasks, form, installation)
     let company = try await company(for: tasks, cloud, teller)
     signals.part(with: .sweep(sweep))
     await beside(cloud, sweep, signals) {
@@ -204,7 +206,8 @@ extension SweepDrive {
 extension Outcome {
   /// Nothing is left for a task that has not begun.
   static func spent(_ cap: Decimal) -> Outcome {
-    .outOfBudget("max_cost of $\(Jobs.Money.exact(cap)) for the whole sweep was used up before this task could begin")
+    .outOfBudget(
+      "max_cost of $\(Jobs.Money.exact(cap)) for the whole sweep leaves too little for this task to boot a machine")
   }
 }
 

@@ -29,22 +29,14 @@ struct SweepSubmission {
     let id = RandomName.make(16)
     sweep = SweepRecord(
       id: id, name: plan.name, tasks: plan.tasks.compactMap(\.task), maxParallel: plan.maxParallel,
-      maxCost: plan.maxCost, failsFast: failsFast, root: plan.tasks[0].root, createdAt: first.createdAt)
+      maxCost: plan.maxCost, failsFast: failsFast, root: plan.tasks[0].root, createdAt: first.createdAt,
+      submitID: first.arrangement.submitID)
     jobs = tasks.map { task in
       var job = first
       job.context = JobContext(id: RandomName.make(16), owner: first.context.owner, plan: task)
       job.sweep = id
+      job.arrangement.submitID = nil
       return job
-    }
-  }
-}
-
-extension Installation {
-  /// Makes a sweep and all of its jobs durable at once.
-  func keep(_ submission: SweepSubmission, _ source: SpecSource) throws {
-    for job in submission.jobs { try makeFolder(of: job.id, source) }
-    do { try store.insert(submission.sweep, submission.jobs) } catch {
-      throw Failure(status: .failed, message: "\(error)", next: "nothing was created")
     }
   }
 }

@@ -44,6 +44,18 @@ struct SweepTeller: Sendable {
     }
   }
 
+  /// A task as it is in the store: another process drives it.
+  func saw(_ record: JobRecord) {
+    if let board { return board.moved(record) }
+    switch form {
+    case .json, .events: Console.emit(Console.event(state: record, record.updatedAt))
+    case .text, .told:
+      let what = record.state.outcome?.sentence ?? record.state.word
+      _ = StandardStream.write("fcrun: \(record.name): \(Excerpt.escaped(what))\n", to: STDERR_FILENO)
+    case .quiet: break
+    }
+  }
+
   /// `logs` has what the tasks print.
   private var taskForm: Console.Form {
     switch form {
@@ -109,8 +121,9 @@ final class SweepBoard: Sendable {
     var states: [String: JobRecord] = [:]
     /// In the order of their indices.
     var names: [String] = []
-    /// How many lines are on the screen now.
+    /// How many lines are on the screen now, and after how many questions they were drawn.
     var shown = 0
+    var questions = 0
     var isOver = false
   }
 
@@ -168,15 +181,16 @@ final class SweepBoard: Sendable {
   // MARK: Drawing
 
   private func wipe() {
+    let questions = Question.count
     let shown = content.withLock { content in
-      defer { content.shown = 0 }
-      return content.shown
+      defer { (content.shown, content.questions) = (0, questions) }
+      return content.questions == questions ? content.shown : 0
     }
     if shown > 0 { _ = StandardStream.write("\u{1B}[\(shown)A\u{1B}[J", to: STDERR_FILENO) }
   }
 
   private func redraw() {
-    guard !content.withLock({ $0.isOver }) else { return }
+    guard !Question.isOpen, !content.withLock({ $0.isOver }) else { return }
     let size = Terminal.size(of: STDERR_FILENO)
     let lines = lines(columns: size.columns, rows: size.rows)
     wipe()

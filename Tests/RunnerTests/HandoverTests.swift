@@ -2,6 +2,7 @@ import ForwardCompute
 import Jobs
 import Remote
 import Runner
+import Simulation
 import Store
 import Synchronization
 import Testing
@@ -154,7 +155,7 @@ private final class SweepWorld: Sendable {
       let world = World(
         api: TinyAPI(cloud: cloud, life: life), clock: TinyClock(cloud: cloud), entropy: TinyEntropy(),
         hosts: TinyHosts(cloud: cloud, life: life), wakes: TinyWakes(life: life), secrets: TinySecrets(),
-        narrator: TinyNarrator(), logFolder: { _, _, _ in "" }, asksNodesAtOnce: false)
+        narrator: TinyNarrator(), logFolder: { _, _, _ in "" }, strands: StrandsInOrder())
       // With several drivers the world may move while it is looked at: it is looked at when they have ended.
       let journal = TinyJournal(store: store, life: life) { if self.sweep.maxParallel == 1 { self.check() } }
       _ = try? await Driver(world: world, journal: journal, handsOver: true).run(record)
@@ -402,7 +403,7 @@ private struct TinyJournal: Journal {
   func job(_ id: String) throws(StoreError) -> JobRecord { try store.job(id) }
 
   func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
-    let result = life.call { Result { () throws(StoreError) in try store.commit(job, event: event, at: now) } }
+    let result = life.call { Result { () throws(StoreError) in try store.commitAlone(job, event: event, at: now) } }
     check()
     // A dead process hears nothing any more; this ends its loop.
     guard let result else { throw .fenced(job.id) }
@@ -434,7 +435,7 @@ private struct TinyWakes: Wakes {
   let life: Life
 
   func run(
-    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) -> Void,
+    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) async -> Void,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?) {
     let event = await operation()

@@ -138,7 +138,7 @@ final class Fleet: @unchecked Sendable, ForwardComputeAPI {
       api: self, clock: VirtualClock(process: process), entropy: VirtualEntropy(process: process),
       hosts: SimulatedHosts(process: process), wakes: VirtualWakes(process: process, hearsUser: false),
       secrets: VirtualSecrets(process: process), narrator: VirtualNarrator(process: process),
-      logFolder: { _, _, _ in "" }, asksNodesAtOnce: false)
+      logFolder: { _, _, _ in "" }, strands: VirtualStrands(process: process))
     return Reaper(world: world, owner: Self.owner)
   }
 

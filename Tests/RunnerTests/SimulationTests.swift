@@ -67,6 +67,8 @@ import Testing
       var scenario = Scenario(Script(seed: seed, only: kinds))
       _ = await scenario.run()
       let kernel = scenario.kernel
+      // Of a machine that is kept nobody asks any more whether it is still there.
+      guard kernel.disk.record.state.attempt == nil else { continue }
       let ledger = kernel.cloud.ledger().filter { !kernel.witness.foreign.contains($0.id) }
       let cost = kernel.disk.record.state.cost(at: kernel.now)
       let spent = ledger.reduce(Decimal(0)) { $0 + $1.cost }
@@ -74,6 +76,49 @@ import Testing
       let seconds = hourly == 0 ? 0 : (cost - spent) * 3600 / hourly
       #expect(abs(seconds) <= poll, "seed \(seed): \(cost) is told, \(spent) was spent")
     }
+  }
+
+  /// The money of all attempts and nodes together: a machine that was taken away is paid for until that shows.
+  @Test func maxCostHoldsOverAllAttemptsAndNodes() async {
+    var several = 0
+    for seed in UInt64(1)...60 {
+      let cap = Decimal(seed) / 50
+      let faults = Script(seed: seed, only: ["preempt", "mishap_after"]).ingredients
+      let script = Script(calm: seed, ingredients: faults) {
+        $0.limits.maxCost = cap
+        $0.nodes = 1 + Int(seed) % 4
+        $0.teardown = .always
+        $0.retry = Retry(on: [.preempted, .exit(7)], attempts: 6)
+      }
+      var scenario = Scenario(script)
+      let violations = await scenario.run()
+      #expect(violations.isEmpty, "seed \(seed): \(violations)")
+      let kernel = scenario.kernel
+      let ours = kernel.cloud.ledger().filter { !kernel.witness.foreign.contains($0.id) }
+      let spent = ours.reduce(Decimal(0)) { $0 + $1.cost }
+      let hourly = ours.reduce(Decimal(0)) { $0 + $1.hourlyPrice }
+      #expect(spent <= cap + hourly * 200 / 3600, "seed \(seed): \(spent) of \(cap)")
+      if case .outOfBudget? = scenario.outcome, kernel.disk.record.state.past.count > 1 { several += 1 }
+    }
+    #expect(several > 0, "no seed had a second attempt that ended for money")
+  }
+
+  /// GPUs that do nothing are given back within three looks, whatever breaks the connection; those that work are not.
+  @Test(arguments: [[], ["connections_break"], ["gpus_silent", "connections_break", "crash"]])
+  func idleGPUsEndAJobAndNothingElseDoes(kinds: [String]) async {
+    var ended = 0
+    for seed in UInt64(1)...60 {
+      let faults = Script(seed: seed, only: kinds).ingredients
+      let script = Script(calm: seed, ingredients: faults) {
+        $0.limits.idleGPU = IdleLimit(below: 5, duration: 120)
+        $0.checkpoint = JobPlan.CheckpointPlan(source: "ckpt", every: 20)
+      }
+      var scenario = Scenario(script)
+      let violations = await scenario.run()
+      #expect(violations.isEmpty, "seed \(seed): \(violations)")
+      if case .outOfTime(let why)? = scenario.outcome, why.hasPrefix("idle_gpu") { ended += 1 }
+    }
+    #expect(ended > 0, "none of 60")
   }
 
   @Test func theSameSeedGivesTheSameTrace() async {

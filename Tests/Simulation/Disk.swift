@@ -42,7 +42,7 @@ final class Disk {
   func commit(_ job: JobRecord, event: String, at now: Moment) throws(StoreError) {
     let isFenced = job.epoch != record.epoch
     do throws(StoreError) {
-      try store?.commit(job, event: event, at: now)
+      try store?.commitAlone(job, event: event, at: now)
       if isFenced, store != nil { throw .unusable("the store takes epoch \(job.epoch) after \(record.epoch)") }
     } catch {
       if case .fenced = error, !isFenced { throw .unusable("the store refuses its own epoch \(job.epoch)") }
@@ -92,6 +92,9 @@ struct LocalFiles {
 
   var logs: [RunPlace: Log] = [:]
   var outputs: [Int: Outputs] = [:]
+  /// Of each node the newest complete one, and the one that is being fetched.
+  var checkpoints: [Int: (content: CheckpointContent, takenAt: Moment)] = [:]
+  var begunCheckpoints: [Int: CheckpointContent] = [:]
 
   /// Nothing that was not synced is left.
   mutating func cutPower() {

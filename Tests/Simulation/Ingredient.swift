@@ -160,6 +160,10 @@ extension Recipe {
       let percent = dice.number(5, 100)
       return ("\(Int(percent)) %", .machines { $0.deadGPUPercent = percent })
     },
+    Recipe(kind: "gpus_silent", faults: [], chance: 0.1) { dice in
+      let percent = dice.number(5, 100)
+      return ("\(Int(percent)) %", .machines { $0.silentGPUPercent = percent })
+    },
     at("supervisor_killed", [83]) { kernel in
       for host in kernel.hosts.values {
         for control in host.runs.keys where host.runs[control]?.record(at: kernel.now) == nil {

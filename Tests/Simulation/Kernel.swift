@@ -27,6 +27,7 @@ final class Kernel: @unchecked Sendable {
   var lossPercent = 0.0
   var remoteFailurePercent = 0.0
   var deadGPUPercent = 0.0
+  var silentGPUPercent = 0.0
   /// What happens by itself, soonest first.
   private var later: [(at: Moment, what: () -> Void)] = []
 
@@ -97,7 +98,7 @@ final class Kernel: @unchecked Sendable {
   func heal() {
     isHealed = true
     cloud.knobs = Knobs()
-    (lossPercent, remoteFailurePercent, deadGPUPercent) = (0, 0, 0)
+    (lossPercent, remoteFailurePercent, deadGPUPercent, silentGPUPercent) = (0, 0, 0, 0)
     (disk.failurePercent, disk.fullFrom) = (0, nil)
     user = User()
     cloud.finishStuckDeletions(now: now.milliseconds)

@@ -68,7 +68,7 @@ struct VirtualWakes: Wakes {
   }
 
   func run(
-    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) -> Void,
+    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) async -> Void,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?) {
     let wake = earliest(limit.map { process.kernel.now + $0 }, listensForCancel)
@@ -84,7 +84,7 @@ struct VirtualWakes: Wakes {
     }
     guard let wake, process.kernel.now >= wake.at else { return (event, nil) }
     guard mercy > .zero else { return (isGivenUp ? nil : event, take(wake.what)) }
-    heard(take(wake.what))
+    await heard(take(wake.what))
     return (event, nil)
   }
 

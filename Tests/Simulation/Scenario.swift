@@ -105,15 +105,15 @@ package struct Scenario {
     let second = makeProcess([])
     kernel.isTakenOver = true
     let start = kernel.now
-    await kernel.turns.run(
-      [
-        { _ = await one.live(first) },
-        {
-          await kernel.turns.wait(until: start + takeover)
-          kernel.advance(to: start + takeover)
-          _ = await one.live(second)
-        },
-      ], at: start)
+    let lives: [@Sendable () async -> Void] = [
+      { _ = await one.live(first) },
+      {
+        await kernel.turns.wait(until: start + takeover) { false }
+        kernel.advance(to: start + takeover)
+        _ = await one.live(second)
+      },
+    ]
+    await kernel.turns.run(lives, at: start) { _, _ in false }
     return isFinished
   }
 
@@ -181,7 +181,8 @@ package struct Scenario {
       clock: VirtualClock(process: process), entropy: VirtualEntropy(process: process),
       hosts: SimulatedHosts(process: process), wakes: VirtualWakes(process: process, hearsUser: hearsUser),
       secrets: VirtualSecrets(process: process), narrator: VirtualNarrator(process: process),
-      logFolder: { _, _, _ in "" }, asksNodesAtOnce: false)
+      logFolder: { _, _, _ in "" }, checkpoints: VirtualCheckpoints(process: process),
+      strands: VirtualStrands(process: process))
   }
 }
 

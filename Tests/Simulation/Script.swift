@@ -36,7 +36,9 @@ package struct Script: Sendable {
   }
 
   /// A job of which nothing goes wrong but what a test asks for.
-  package init(calm seed: UInt64, ingredients: [Ingredient] = []) {
+  package init(
+    calm seed: UInt64, ingredients: [Ingredient] = [], change: (inout JobPlan) -> Void = { _ in }
+  ) {
     var dice = Dice(seed: seed)
     self.seed = seed
     self.ingredients = ingredients
@@ -46,6 +48,7 @@ package struct Script: Sendable {
     record.context.plan.limits = Limits()
     record.context.plan.retry = Retry()
     record.context.plan.nodes = 1
+    change(&record.context.plan)
     job = record
   }
 
@@ -116,6 +119,10 @@ extension JobRecord {
     if dice.happens(0.3) {
       plan.retry = Retry(on: [.noCapacity, .bootFailed, .preempted, .exit(7)], attempts: dice.whole(1...6))
     }
+    if dice.happens(0.15) {
+      plan.checkpoint = JobPlan.CheckpointPlan(source: VirtualCheckpoints.source, every: dice.whole(2...300))
+    }
+    if dice.happens(0.15) { plan.limits.idleGPU = IdleLimit(below: 5, duration: dice.whole(60...900)) }
     let arrangement = Arrangement(
       baseURL: "https://sim", isLocal: false, accountFingerprint: "sim", accountOwner: nil, sshKeyID: "key-1",
       key: .file(path: "/key"), candidates: [], volumeIDs: [])

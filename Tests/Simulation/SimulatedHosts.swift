@@ -16,6 +16,8 @@ final class SimulatedHost {
     var stoppedAt: Moment?
     /// Bytes of log for each second.
     var rate: Int64
+    /// From then on no GPU is used.
+    var idleFrom: Moment?
     /// The supervisor was killed then: no exit record will ever be written.
     var unsupervisedSince: Moment?
   }
@@ -108,7 +110,9 @@ struct SimulatedHosts: Hosts {
 
   private func perform(_ verb: Request.Verb, at place: RunPlace, on host: SimulatedHost, _ machine: SimMachine) {
     switch verb {
-    case .upload(let upload): host.uploaded.insert(upload.control)
+    case .upload(let upload):
+      host.uploaded.insert(upload.control)
+      kernel.checkPutBack(upload.sources.map(\.source), at: place)
     case .launch(let launch): start(launch, at: place, on: host, machine)
     case .stop(let stop): end(stop.control, at: place, on: host, machine)
     case .connect, .exec, .status, .follow, .collect, .forward, .cancel: break
@@ -127,7 +131,8 @@ struct SimulatedHosts: Hosts {
     SimulatedHost.Run(
       place: place, control: launch.control, boots: machine.boots, start: kernel.now,
       length: .milliseconds(kernel.between(100, 900_000)), code: kernel.fraction() < 0.8 ? 0 : 7,
-      limit: launch.maxDuration.map { .seconds($0) }, rate: kernel.between(0, 1_000))
+      limit: launch.maxDuration.map { .seconds($0) }, rate: kernel.between(0, 1_000),
+      idleFrom: kernel.fraction() < 0.3 ? kernel.now + .milliseconds(kernel.between(0, 300_000)) : nil)
   }
 
   private func end(_ control: String, at place: RunPlace, on host: SimulatedHost, _ machine: SimMachine) {
@@ -160,6 +165,7 @@ struct SimulatedHosts: Hosts {
     case .status(let request): .status(status(request.control, on: host, link))
     case .stop(let stop): .status(status(stop.control, on: host, link))
     case .follow(let follow): await self.follow(follow.control, at: place, on: host, link)
+    case .exec(let exec) where exec.command == Remote.Script.utilization: .executed(utilization(of: host))
     case .exec(let exec): .executed(Executed(exitCode: 0, stdout: answer(to: exec), stderr: ""))
     case .connect, .forward, .cancel: .failed(Failure(kind: .badRequest, message: "not simulated"))
     }
@@ -169,6 +175,14 @@ struct SimulatedHosts: Hosts {
   private func answer(to exec: Exec) -> String {
     guard kernel.deadGPUPercent > 0, kernel.fraction() * 100 < kernel.deadGPUPercent else { return "gpus 8\n" }
     return exec.command == Remote.Script.gpus ? "dead exit code 9: no driver\n" : "gpu NVRM: Xid (PCI:0000:01:00): 79\n"
+  }
+
+  private func utilization(of host: SimulatedHost) -> Executed {
+    guard kernel.fraction() * 100 >= kernel.silentGPUPercent else {
+      return Executed(exitCode: 9, stdout: "no driver", stderr: "")
+    }
+    let isIdle = host.runs.values.allSatisfy { $0.isIdle(at: kernel.now) }
+    return Executed(exitCode: 0, stdout: isIdle ? "0\n3\n" : "0\n97\n", stderr: "")
   }
 
   private func status(_ control: String, on host: SimulatedHost, _ link: Link) -> JobStatus {
@@ -185,6 +199,11 @@ struct SimulatedHosts: Hosts {
     // A machine that lost its disk has no outputs; what was fetched before stays.
     guard let run = host.runs[collect.control] else {
       return .transferred(Transferred(files: 0, bytes: 0, missing: collect.outputs.map(\.source)))
+    }
+    if collect.outputs.map(\.source) == [VirtualCheckpoints.source] {
+      kernel.files.begunCheckpoints[place.node] = CheckpointContent(
+        source: RunID(machine: machine.id, control: collect.control), place: place, progress: run.bytes(at: kernel.now))
+      return .transferred(Transferred(files: 1, bytes: 1))
     }
     let isFinal = run.record(at: kernel.now) != nil
     kernel.files.outputs[place.node] = LocalFiles.Outputs(
@@ -245,10 +264,16 @@ struct SimulatedHosts: Hosts {
 extension SimulatedHost.Run {
   var end: Moment { start + min(length, limit ?? length) }
 
-  private var finalMoment: Moment { stoppedAt.map { min($0, end) } ?? end }
+  /// When the command was over.
+  var finalMoment: Moment { stoppedAt.map { min($0, end) } ?? end }
 
   /// Bytes of log that the command has written until then.
   func bytes(at now: Moment) -> Int64 { max(0, (min(now, finalMoment) - start).milliseconds) * rate / 1000 }
+
+  /// The last moment at which a GPU was used.
+  var busyUntil: Moment { min(finalMoment, idleFrom ?? finalMoment) }
+
+  func isIdle(at now: Moment) -> Bool { idleFrom.map { $0 <= now } ?? false || record(at: now) != nil }
 
   /// The atomic exit record, once it is written.
   func record(at now: Moment) -> ExitRecord? {

@@ -21,6 +21,7 @@ final class VirtualProcess: @unchecked Sendable {
   /// The call at which it is stopped (SIGSTOP, a lid that closes), and for how long.
   var stop: (call: Int, length: Duration)?
   private(set) var isDead = false
+  private var stoppedUntil = Moment(milliseconds: 0)
 
   /// No port may take longer than this: somebody gives up then.
   private var limit: Moment?
@@ -55,26 +56,38 @@ final class VirtualProcess: @unchecked Sendable {
 
   /// Lets `duration` pass; false when the process died or somebody gave up meanwhile.
   func pass(_ duration: Duration) async -> Bool {
-    guard !isDead, !isGivenUp else { return false }
-    var until = kernel.now + duration
-    if let limit, until > limit {
-      until = max(kernel.now, limit)
-      isGivenUp = true
-    }
+    guard isWaiting else { return end() }
+    let whole = kernel.now + duration
+    let until = min(whole, max(kernel.now, limit ?? whole))
     await wait(until: until)
-    return !isGivenUp
+    if until < whole, isWaiting { isGivenUp = true }
+    return isWaiting || end()
   }
 
+  private var isWaiting: Bool { !isDead && !isGivenUp && !Task.isCancelled }
+
+  /// A strand that nobody waits for any more looks no further.
+  private func end() -> Bool {
+    if VirtualStrands.isStrand { withUnsafeCurrentTask { $0?.cancel() } }
+    return false
+  }
+
+  /// A process that is stopped comes back to none of its strands.
   private func wait(until moment: Moment) async {
-    if kernel.turns.isShared { await kernel.turns.wait(until: moment) }
-    kernel.advance(to: moment)
+    var moment = moment
+    repeat {
+      if kernel.turns.isShared { await kernel.turns.wait(until: moment) { [self] in isDead } }
+      guard !isDead, !Task.isCancelled else { return }
+      kernel.advance(to: moment)
+      moment = stoppedUntil
+    } while kernel.now < moment
   }
 
   /// One call of a port: `effect` happens, unless the process died before; the answer is nil when it died before it came.
   func call<Answer>(_ name: @autoclosure () -> String, _ effect: @escaping () -> Answer) async -> Answer? {
-    guard !isDead, !isGivenUp else { return nil }
+    guard isWaiting else { return nil }
     if let stop, calls + 1 == stop.call { await stand(stop.length) }
-    return callNow(name(), effect)
+    return Task.isCancelled ? nil : callNow(name(), effect)
   }
 
   /// A call that does not wait.
@@ -108,7 +121,8 @@ final class VirtualProcess: @unchecked Sendable {
 
   private func stand(_ length: Duration) async {
     note("stands still for \(length.seconds) s")
-    await wait(until: kernel.now + length)
+    stoppedUntil = kernel.now + length
+    await wait(until: stoppedUntil)
     // Who stands still cannot hurry.
     toldAt = toldAt.map { $0 + length }
     note("goes on")

@@ -194,6 +194,7 @@ extension Kernel {
     checkResult(outcome, record)
     checkCost(record)
     checkCeiling(record)
+    checkIdleness(record)
     checkSecrets(record)
   }
 
@@ -238,6 +239,23 @@ extension Kernel {
     let spent = ours.reduce(Decimal(0)) { $0 + $1.cost }
     let end = ours.reduce(Decimal(0)) { $0 + $1.hourlyPrice } * 200 / 3600
     if spent > cap + end { violate("I14: \(spent) is spent, max_cost is \(cap)") }
+  }
+
+  /// Idle_gpu ends what was idle for as long as it says, and nothing else; unseen for a while, it may take longer.
+  private func checkIdleness(_ record: JobRecord) {
+    guard let limit = record.context.plan.limits.idleGPU, clocksAgree else { return }
+    let pause = min(60, max(1, Double(limit.duration) / 10))
+    for past in record.state.past {
+      let runs = runs(of: past.number).map(\.run)
+      guard let end = runs.map(\.finalMoment).max(), let lastUse = runs.map(\.busyUntil).max() else { continue }
+      let isEnded = if case .outOfTime(let why) = past.outcome { why.hasPrefix("idle_gpu") } else { false }
+      if isEnded, end - lastUse < .seconds(limit.duration) {
+        violate("I14: attempt \(past.number) was ended as idle after \((end - lastUse).seconds) of \(limit.duration) s")
+      }
+      if isFriendly, !isEnded, end - lastUse > .seconds(Double(limit.duration) + 3 * pause + 60) {
+        violate("I14: attempt \(past.number) was idle for \((end - lastUse).seconds) s, and paid for")
+      }
+    }
   }
 
   private func runs(of attempt: Int) -> [(place: RunPlace, id: RunID, run: SimulatedHost.Run)] {

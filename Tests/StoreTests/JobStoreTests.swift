@@ -31,7 +31,7 @@ import Testing
     let home = try makeHome()
     defer { try? FileManager.default.removeItem(atPath: home) }
     let stores = try (2..<8).map { _ in try JobStore(home: home) }
-    let kept = try await withThrowingTaskGroup(of: JobRecord.self) { group in
+    let first = try await withThrowingTaskGroup(of: Subject?.self) { group in
       for (number, store) in stores.enumerated() {
         group.addTask {
           var job = JobRecord.sample("aaaaaaaaaaaaaaa\(number + 2)")
@@ -43,7 +43,8 @@ import Testing
     }
     let stored = try stores[0].jobs(unfinishedOnly: false)
     #expect(stored.count == 1)
-    #expect(kept.allSatisfy { $0 == stored.first })
+    #expect(first.filter { $0 == nil }.count == 1)
+    #expect(first.allSatisfy { $0 == nil || $0 == stored.first.map(Subject.job) })
     #expect(try stores[5].find("dag.step") == stored.first)
   }
 
@@ -52,7 +53,7 @@ import Testing
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       let first = try store.claim("aaaaaaaaaaaaaaaa")
       _ = try store.claim("aaaaaaaaaaaaaaaa")
-      #expect(throws: StoreError.fenced(first.id)) { try store.commit(first, event: "late", at: first.updatedAt) }
+      #expect(throws: StoreError.fenced(first.id)) { try store.commitAlone(first, event: "late", at: first.updatedAt) }
     }
   }
 
@@ -61,7 +62,7 @@ import Testing
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
       job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
-      try store.commit(job, event: "chosen", at: job.createdAt)
+      try store.commitAlone(job, event: "chosen", at: job.createdAt)
       #expect(try store.watchedNames().map(\.name) == job.state.attempt?.machines.map(\.name))
     }
   }
@@ -71,7 +72,7 @@ import Testing
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
       job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
-      try store.commit(job, event: "chosen", at: job.createdAt)
+      try store.commitAlone(job, event: "chosen", at: job.createdAt)
       let account = job.arrangement.accountFingerprint
       try store.endWatch(lookedAt: job.createdAt + (Window.watch - .milliseconds(1)), account: account)
       #expect(try store.watchedNames().count == 1)
@@ -87,13 +88,13 @@ import Testing
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
       job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
-      try store.commit(job, event: "chosen", at: job.createdAt)
+      try store.commitAlone(job, event: "chosen", at: job.createdAt)
       // Two days later the job ends, and that is when the last machine may have been seen to go.
       let late = job.createdAt + .seconds(48 * 3600)
       let attempt = try #require(job.state.attempt)
       let past = PastAttempt(attempt, outcome: .cancelled, releasedAt: late)
       job.state = JobState(phase: .finished(.cancelled, kept: nil), past: [past])
-      try store.commit(job, event: "verified", at: late)
+      try store.commitAlone(job, event: "verified", at: late)
       #expect(try store.watchedNames().map(\.name) == past.names)
       #expect(try store.watchedNames().first?.until == late + Window.watch)
     }
@@ -104,7 +105,7 @@ import Testing
       try store.insert(.sample("aaaaaaaaaaaaaaaa"))
       var job = try store.claim("aaaaaaaaaaaaaaaa")
       job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
-      try store.commit(job, event: "chosen x", at: job.createdAt)
+      try store.commitAlone(job, event: "chosen x", at: job.createdAt)
       #expect(try store.journal(of: job.id).map(\.phase) == ["choosing", "creating"])
       #expect(try store.journal(of: job.id).map(\.event) == ["submitted", "chosen x"])
     }
@@ -222,6 +223,31 @@ extension JobRecord {
     try body(store)
   }
 
+  /// At most $1.25 for both, on a machine of so many dollars an hour that takes so many seconds to boot.
+  private func allowance(price: Decimal, boot: Int?, free: Int, spent: Decimal = 0) throws -> Decimal? {
+    var tasks = jobs
+    for place in tasks.indices {
+      tasks[place].arrangement.candidates[0].hourlyPrice = price
+      tasks[place].arrangement.candidates[0].maxBootSeconds = boot
+    }
+    tasks[0].context.plan.limits.maxCost = spent
+    if spent > 0 {
+      let task = tasks[0]
+      tasks[0].state = try task.state.after(.chosen(.sample), in: task.context, at: task.createdAt)
+    }
+    return SweepBudget(cap: 1.25, tasks: tasks).allowance(for: tasks[1], free: free)
+  }
+
+  @Test func aTaskGetsItsPartOfTheMoneyButNeverLessThanABootTakes() throws {
+    #expect(try allowance(price: 3, boot: 60, free: 2) == Decimal(string: "0.625"))
+    #expect(
+      try allowance(price: 3, boot: 60, free: 3) == Decimal(string: "0.416666"), "written as people write amounts")
+    #expect(try allowance(price: 3, boot: 600, free: 3) == 1, "twice its boot, and others later")
+    #expect(try allowance(price: 3, boot: 600, free: 3, spent: Decimal(string: "0.5")!) == Decimal(string: "0.75"))
+    #expect(try allowance(price: 3, boot: 600, free: 3, spent: 1) == nil, "a boot takes 0.50, and 0.25 is left")
+    #expect(try allowance(price: 3, boot: nil, free: 1, spent: 1) == Decimal(string: "0.25"))
+  }
+
   @Test func aSweepComesBackWithItsTasksInOrder() throws {
     try withStore { store in
       let (stored, tasks) = (try store.sweep(sweep.id), try store.tasks(of: sweep.id))
@@ -236,6 +262,21 @@ extension JobRecord {
     #expect(throws: StoreError.self) { try store.insert(sweep, jobs) }
     #expect(throws: StoreError.self) { try store.sweep(sweep.id) }
     #expect(throws: StoreError.unknownJob("aaaaaaaaaaaaaaaa")) { try store.job("aaaaaaaaaaaaaaaa") }
+  }
+
+  @Test func ofJobsAndSweepsWithOneSubmitIDTheFirstIsStored() throws {
+    let store = try JobStore.empty()
+    var keyed = sweep
+    keyed.submitID = "step"
+    #expect(try store.insert(keyed, jobs) == nil)
+    var again = keyed
+    again.id = "tttttttttttttttt"
+    #expect(try store.insert(again, []) == .sweep(keyed))
+    var job = JobRecord.sample("cccccccccccccccc")
+    job.arrangement.submitID = "step"
+    #expect(try store.insert(job) == .sweep(keyed))
+    #expect(throws: StoreError.unknownJob(job.id)) { try store.job(job.id) }
+    #expect(try store.subject("step") == .sweep(keyed) && store.subject(submitID: "step") == .sweep(keyed))
   }
 
   @Test func aPersonMeansASweepByIdOrNameAndATaskByItsIndex() throws {
@@ -268,7 +309,7 @@ extension JobRecord {
     try withStore { store in
       var begun = try store.claim(jobs[0].id)
       begun.state = try begun.state.after(.chosen(.sample), in: begun.context, at: begun.createdAt)
-      try store.commit(begun, event: "chosen", at: begun.createdAt)
+      try store.commitAlone(begun, event: "chosen", at: begun.createdAt)
       var late = try store.claim(jobs[1].id)
       let tasks = try store.tasks(of: sweep.id)
       let count = try store.end(waiting: tasks, by: .cancelRequested, word: "cancelled", at: begun.createdAt)
@@ -276,7 +317,7 @@ extension JobRecord {
       #expect(try store.job(begun.id).state == begun.state)
       #expect(try store.job(late.id).state.outcome == .cancelled)
       late.state = try late.state.after(.chosen(.sample), in: late.context, at: late.createdAt)
-      #expect(throws: StoreError.fenced(late.id)) { try store.commit(late, event: "chosen", at: late.createdAt) }
+      #expect(throws: StoreError.fenced(late.id)) { try store.commitAlone(late, event: "chosen", at: late.createdAt) }
     }
   }
 
@@ -407,7 +448,7 @@ extension JobRecord {
           let id = String(repeating: "\(writer)", count: 16)
           try store.insert(.sample(id))
           let job = try store.claim(id)
-          for turn in 0..<30 { try store.commit(job, event: "turn \(turn)", at: job.createdAt) }
+          for turn in 0..<30 { try store.commitAlone(job, event: "turn \(turn)", at: job.createdAt) }
         }
       }
       try await group.waitForAll()

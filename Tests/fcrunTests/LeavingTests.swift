@@ -94,6 +94,37 @@ struct LeavingTests {
     }
   }
 
+  @Test("A sweep is left in the middle, and come back to: its table on a terminal, its events, its exit code")
+  func sweep() async throws {
+    try await Bench.run { bench in
+      let go = bench.folder + "/go"
+      let spec = try bench.spec([
+        "name": "left", "command": "echo run >> '\(bench.counter)'; until [ -e '\(go)' ]; do sleep 0.1; done; exit 4",
+      ])
+      let terminal = try bench.onTerminal("submit", "--yes", "--array", "0-2%2", spec)
+      try await eventually("two have begun", within: 60, else: { terminal.text }) { bench.runs == 2 ? true : nil }
+      terminal.type("\u{3}")
+      try await terminal.shows("stop the sweep and give its machines back, or detach and let it run? [S/d]")
+      terminal.type("d")
+      #expect(try await terminal.end() == 0, "\(terminal.text)")
+      let back = try bench.onTerminal("attach", "left")
+      try await back.shows("left-1  running")
+      #expect(back.text.contains("0 of 3 succeeded, 2 running, 1 waiting, $"), "\(back.text)")
+      back.type("\u{3}")
+      #expect(try await back.end() == 128 + SIGINT, "whoever drives it goes on: \(back.text)")
+      let (events, lines) = (try bench.start("attach", "left", "--json"), try bench.start("attach", "left"))
+      try await lines.says("left-0: running")
+      try bench.write("../go", "")
+      let ended = try await events.end(within: 60)
+      #expect(ended.code == 4 && ended.events.last?["exit_code"].int == 4, "\(ended.out) \(ended.err)")
+      #expect(ended.events.contains { $0["task"].int == 2 && $0["state"].text == "finished" }, "\(ended.out)")
+      let told = try await lines.end()
+      #expect(told.code == 4 && told.err.contains("left: 0 of 3 succeeded, 3 failed"), "\(told.err)")
+      #expect(bench.runs == 3)
+      #expect(try bench.cloud.ledger().live == 0 && bench.cloud.ledger().posts == [1, 1, 1])
+    }
+  }
+
   @Test(
     "show has a time line with durations, attempts and costs; ps chooses by state and time, and watches on a terminal")
   func lookingBack() async throws {

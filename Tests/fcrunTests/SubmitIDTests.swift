@@ -71,6 +71,44 @@ struct SubmitIDTests {
     }
   }
 
+  @Test("A sweep has an id, too: at once, killed, finished and from anywhere it is one sweep; others are refused")
+  func sweep() async throws {
+    try await Bench.run { bench in
+      let fields: [String: Any] = [
+        "name": "grid", "matrix": ["lr": [1, 2]], "outputs": ["out"],
+        "command":
+          "echo run >> '\(bench.counter)'; until [ -e '\(bench.folder)/go' ]; do sleep 0.1; done; echo ${matrix.lr} >out; exit 3",
+      ]
+      let spec = try bench.spec(fields)
+      let submits = try (0..<2).map { _ in try bench.start("submit", "--id", "grid-1", spec) }
+      try await eventually("both have begun", within: 60, else: { submits.map(\.err).joined() }) {
+        bench.runs == 2 ? true : nil
+      }
+      let sweep = try await bench.fcrun("submit", "--detach", "--id", "grid-1", spec).out.dropLast()
+      for submit in submits { await submit.destroy() }
+      let moved = try bench.spec(fields, named: "checkout-2/job.json")
+      let third = try bench.start("submit", "--json", "--id", "grid-1", moved)
+      try bench.write("../go", "")
+      let events = try await third.end().events
+      #expect(events.first?["sweep"].text == String(sweep) && events.last?["exit_code"].int == 3, "\(events)")
+      let again = try await bench.fcrun("submit", "--id", "grid-1", "--skip", spec)
+      #expect(again.code == 3 && again.err.contains("0 of 2 succeeded, 2 failed"), "\(again.err)")
+      #expect(try await bench.fcrun("show", "grid-1", "--json").json["submit_id"].text == "grid-1")
+      for (options, word) in [
+        (["--set", "resources.num_gpus=1"], "resources.num_gpus"), (["--set", "max_parallel=1"], "max_parallel"),
+        (["--fail-fast"], "--fail-fast"), (["--set", "limits.max_cost=3"], "limits.max_cost"),
+      ] {
+        let other = try await bench.start(["submit", "--id", "grid-1", moved] + options).end()
+        #expect(other.code == 64 && other.err.contains("differs in \(word)"), "\(other.err)")
+      }
+      let job = try await bench.fcrun("submit", "--id", "grid-1", try self.spec(bench, "true", named: "one.json"))
+      #expect(job.code == 64 && job.err.contains(sweep), "\(job.err)")
+      #expect(bench.runs == 2)
+      #expect(try bench.cloud.ledger().posts == [1, 1])
+      #expect(try FileManager.default.contentsOfDirectory(atPath: bench.home + "/jobs").count == 2)
+    }
+  }
+
   @Test(
     "An id is 1 to 64 letters, digits, dots, dashes and underscores",
     arguments: ["", "a b", "a/b", "é", String(repeating: "a", count: 65)])

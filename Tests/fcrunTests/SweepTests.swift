@@ -38,6 +38,11 @@ struct SweepTests {
   private func lookAtIt(_ bench: Bench) async throws {
     #expect(try await bench.fcrun("logs", "grid").out == "grid-0: 0.1|a b|0\ngrid-1: 0.2|a b|1\n")
     #expect(try await bench.fcrun("logs", "grid/1").out == "0.2|a b|1\n")
+    #expect(try await bench.fcrun("logs", "grid", "--grep", "b.1", "-n", "1", "--raw").out == "grid-1: 0.2|a b|1\n")
+    let timed = try await bench.fcrun("logs", "grid", "--timestamps", "--since", "1h", "--stream", "stdout").out
+    #expect(timed.split(separator: "\n").last?.wholeMatch(of: /grid-1: 20\S+Z 0\.2\|a b\|1/) != nil, "\(timed)")
+    let lines = try await bench.fcrun("logs", "grid", "--json").events
+    #expect(lines.map { $0["task"].int } == [0, 1] && lines.last?["text"].text == "0.2|a b|1\n", "\(lines)")
     #expect(try await bench.fcrun("wait", "grid").code == 3)
     #expect(try await bench.fcrun("wait", "grid/0").code == 0)
     #expect(try await bench.fcrun("resume", "grid").code == 3)

@@ -24,7 +24,7 @@ package struct LiveWakes: Wakes {
   }
 
   package func run(
-    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) -> Void,
+    job: String, within limit: Duration?, mercy: Duration, listensForCancel: Bool, heard: (Wake) async -> Void,
     _ operation: @escaping @Sendable () async -> Event?
   ) async -> (event: Event?, wake: Wake?) {
     if let signal = signals.takePending() { return await endBefore(operation, .signal(signal), mercy, heard) }
@@ -39,10 +39,10 @@ package struct LiveWakes: Wakes {
 
   /// The signal was there first: nothing is done any more. An operation that is shown mercy says so itself.
   private func endBefore(
-    _ operation: @escaping @Sendable () async -> Event?, _ wake: Wake, _ mercy: Duration, _ heard: (Wake) -> Void
+    _ operation: @escaping @Sendable () async -> Event?, _ wake: Wake, _ mercy: Duration, _ heard: (Wake) async -> Void
   ) async -> (event: Event?, wake: Wake?) {
     guard mercy > .zero else { return (nil, wake) }
-    heard(wake)
+    await heard(wake)
     let answer = await withTaskGroup(of: Event?.self) { group in
       group.cancelAll()
       group.addTask { await operation() }
@@ -52,7 +52,7 @@ package struct LiveWakes: Wakes {
   }
 
   private func gather(
-    _ group: inout TaskGroup<Item>, _ mercy: Duration, _ heard: (Wake) -> Void
+    _ group: inout TaskGroup<Item>, _ mercy: Duration, _ heard: (Wake) async -> Void
   ) async -> (event: Event?, wake: Wake?) {
     var event: Event?
     var wake: Wake?
@@ -64,7 +64,7 @@ package struct LiveWakes: Wakes {
         event = isGivenUp ? nil : answer
         group.cancelAll()
       case .wake(let first) where mercy > .zero && !group.isCancelled:
-        heard(first)
+        await heard(first)
         guard !isMerciful else { continue }
         isMerciful = true
         group.addTask { [clock] in

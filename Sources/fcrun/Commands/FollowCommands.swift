@@ -72,8 +72,8 @@ struct ResumeCommand: AsyncParsableCommand {
       StandardStream.leave(SweepDrive.exitCode(of: tasks))
     }
     let signals = SignalInbox()
-    signals.part(with: .sweep(sweep))
-    signals.open()
+    signals.open(leavingBehind: sweep, like: next, in: unheard || json ? nil : installation)
+    if inherits { await waitForInheritance { installation.isDriven(sweep: sweep.id) } }
     let cloud = try await Cloud.of(next, home: installation.home)
     let drive = SweepDrive(installation: installation, form: unheard ? .told : json ? .events : .text)
     StandardStream.leave(try await drive.run(sweep, on: cloud, signals: signals))
@@ -88,7 +88,7 @@ struct ResumeCommand: AsyncParsableCommand {
     } else {
       signals.open(leavingBehind: record, in: installation)
     }
-    if inherits { await waitForInheritance(of: record.id, installation) }
+    if inherits { await waitForInheritance { installation.isDriven(record.id) } }
     let cloud = try await Cloud.of(record, home: installation.home)
     var drive = Drive(installation: installation, form: form)
     drive.takesOver = takeOver
@@ -96,8 +96,8 @@ struct ResumeCommand: AsyncParsableCommand {
     StandardStream.leave(verdict.exitCode)
   }
 
-  private func waitForInheritance(of id: String, _ installation: Installation) async {
-    for _ in 0..<2000 where installation.isDriven(id) { try? await Task.sleep(for: .milliseconds(20)) }
+  private func waitForInheritance(_ isDriven: () -> Bool) async {
+    for _ in 0..<2000 where isDriven() { try? await Task.sleep(for: .milliseconds(20)) }
   }
 
   /// Over, but perhaps not heard to its end: the process that drove it may have been killed before it had printed all, or
@@ -160,8 +160,7 @@ struct ResumeCommand: AsyncParsableCommand {
     do {
       let sweep = try installation.store.sweep(id)
       let signals = SignalInbox()
-      signals.part(with: .sweep(sweep))
-      signals.open()
+      signals.open(leavingBehind: sweep, like: task, in: nil)
       let (cloud, api) = try await pace.cloud(of: task)
       return try await SweepDrive(installation: installation, form: .told, api: api)
         .run(sweep, on: cloud, signals: signals)
@@ -228,10 +227,8 @@ struct AttachCommand: AsyncParsableCommand {
   }
 
   private func attach(to sweep: SweepRecord, _ installation: Installation) async throws {
-    if installation.isDriven(sweep: sweep.id) {
-      StandardStream.leave(try await Watch(installation: installation, printer: nil).untilOver(sweep))
-    }
-    try await ResumeCommand.parse([sweep.id]).run()
+    let attachment = SweepAttachment(installation: installation, sweep: sweep, form: json ? .events : .text)
+    StandardStream.leave(try await attachment.follow(SignalInbox()))
   }
 }
 

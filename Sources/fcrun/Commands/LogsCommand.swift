@@ -78,28 +78,35 @@ struct LogsCommand: AsyncParsableCommand {
 
   /// Each line with its task before it.
   private func print(_ sweep: SweepRecord, _ selection: LogSelection, _ installation: Installation) async throws {
-    guard !json, !timestamps, since == nil, until == nil, grep == nil else {
-      throw ValidationError(
-        "--since, --until, --grep, --timestamps and --json are for one job, such as \(sweep.name)/\(sweep.tasks[0].index)"
-      )
+    let filter = try filter()
+    if needsTimes(filter) {
+      for task in try installation.store.tasks(of: sweep.id) {
+        try selection.requireTimes(of: task, in: installation.folder(of: task.id))
+      }
     }
-    try await SweepLogs(installation: installation, selection: selection)
-      .print(sweep, follow: follow, lines: lines)
+    try await SweepLogs(installation, selection, form, filter, last: lines).print(sweep, follow: follow)
   }
 
   private func reader(of record: JobRecord, _ selection: LogSelection, _ folder: String) throws -> any LogReader {
-    let filter = LineFilter(
-      since: try since.map { try Time.parse($0, option: "--since") },
-      until: try until.map { try Time.parse($0, option: "--until") },
-      pattern: try grep.map(LinePattern.init))
+    let filter = try filter()
     guard json || timestamps || filter.isNeeded else {
       let printer = LogPrinter(folder: folder, to: raw ? .rawCopies : .copies)
       if let lines { printer.skip(toLast: lines, of: selection.files(of: record)) }
       return printer
     }
-    if timestamps || filter.needsTimes { try selection.requireTimes(of: record, in: folder) }
-    let form: LinePrinter.Form = json ? .json : .text(timestamps: timestamps, isRaw: raw)
+    if needsTimes(filter) { try selection.requireTimes(of: record, in: folder) }
     return LinePrinter(folder: folder, form: form, filter: filter, last: lines)
+  }
+
+  private var form: LinePrinter.Form { json ? .json : .text(timestamps: timestamps, isRaw: raw) }
+
+  private func needsTimes(_ filter: LineFilter) -> Bool { timestamps || filter.needsTimes }
+
+  private func filter() throws -> LineFilter {
+    LineFilter(
+      since: try since.map { try Time.parse($0, option: "--since") },
+      until: try until.map { try Time.parse($0, option: "--until") },
+      pattern: try grep.map(LinePattern.init))
   }
 }
 

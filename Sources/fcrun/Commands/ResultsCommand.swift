@@ -128,7 +128,8 @@ struct SweepView {
   private var fields: [(String, JSONValue?)] {
     let cost = rows.compactMap(\.cost).reduce(Decimal(0), +)
     return [
-      ("id", .string(sweep.id)), ("name", .string(sweep.name)), ("tasks", .integer(sweep.tasks.count)),
+      ("id", .string(sweep.id)), ("submit_id", sweep.submitID.map(JSONValue.string)), ("name", .string(sweep.name)),
+      ("tasks", .integer(sweep.tasks.count)),
       ("max_parallel", .integer(sweep.maxParallel)), ("driven", .bool(isDriven)),
       ("max_cost", sweep.maxCost.map { .string(Jobs.Money.exact($0)) }),
       ("cost", .string(Jobs.Money.formatUp(cost, places: 4))), ("created", .string(Time.text(sweep.createdAt))),

@@ -93,8 +93,8 @@ struct Submission {
     let work = try plannedWork()
     let upload = try work.scan(shown: source.shown)
     let installation = try Installation.open()
-    if let id = options.id, !options.dryRun, let first = try installation.store.job(submitID: id) {
-      return try await again(first, work.first, installation)
+    if let id = options.id, !options.dryRun, let first = try installation.store.subject(submitID: id) {
+      return try await again(first, work, installation)
     }
     let cloud = options.local ? try await Cloud.local(home: installation.home) : try Cloud.remote()
     if !options.dryRun { try cloud.account.requireKey() }
@@ -105,13 +105,12 @@ struct Submission {
     record.arrangement.submitID = options.id
     if options.detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
     guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
-    if let sweep = prepared.sweep { return try await submit(sweep, like: record, installation, cloud) }
+    if let sweep = prepared.sweep { return try await submit(sweep, like: record, work, installation, cloud) }
     // A signal from here on is the job's end, and not a job that the next resume --all would begin.
     if !options.detach { open(leavingBehind: record, installation) }
-    let kept = try installation.keep(record, source)
-    guard kept.id == record.id else {
+    if let first = try installation.keep(record, source) {
       signals.leaveAtOnce()
-      return try await again(kept, prepared.plan, installation)
+      return try await again(first, work, installation)
     }
     if options.detach { return try detached(record, installation) }
     try await drive(record, installation, cloud)
@@ -121,13 +120,19 @@ struct Submission {
     if work.sweep == nil, options.skip || options.failFast {
       throw ValidationError("\(options.skip ? "--skip" : "--fail-fast") is for a sweep")
     }
-    if work.sweep != nil, options.id != nil { throw ValidationError("--id is for one job, and this is a sweep") }
     return options.keep ? work.keepingMachines : work
   }
 
-  /// The job has been submitted under this id before.
-  private func again(_ record: JobRecord, _ plan: JobPlan, _ installation: Installation) async throws {
-    try SubmitID.requireSame(record, plan, isLocal: options.local)
+  /// It has been submitted under this id before.
+  private func again(_ first: Subject, _ work: PlannedWork, _ installation: Installation) async throws {
+    try SubmitID.requireSame(first, work, installation, options)
+    switch first {
+    case .job(let record): try await again(record, installation)
+    case .sweep(let sweep): try await again(sweep, installation)
+    }
+  }
+
+  private func again(_ record: JobRecord, _ installation: Installation) async throws {
     guard options.detach else {
       tellID(of: record)
       let attachment = Attachment(installation: installation, id: record.id, json: json)
@@ -199,25 +204,44 @@ struct Submission {
 
 extension Submission {
   private func submit(
-    _ plan: SweepPlan, like first: JobRecord, _ installation: Installation, _ cloud: Cloud
+    _ plan: SweepPlan, like first: JobRecord, _ work: PlannedWork, _ installation: Installation, _ cloud: Cloud
   ) async throws {
     let tasks = options.skip ? plan.unfinished : plan.tasks
     let submission = SweepSubmission(plan, running: tasks, like: first, failsFast: options.failFast)
     let sweep = submission.sweep
-    if !options.detach {
-      signals.part(with: .sweep(sweep))
-      signals.open()
+    if !options.detach { signals.open(leavingBehind: sweep, like: first, in: json ? nil : installation) }
+    if let first = try installation.keep(submission, source) {
+      signals.leaveAtOnce()
+      return try await again(first, work, installation)
     }
-    try installation.keep(submission, source)
-    if options.detach {
-      _ = try DetachedDriver.start(sweep.id, log: try installation.makeFolder(ofSweep: sweep.id))
-      waitForDriver { installation.isDriven(sweep: sweep.id) }
-      if !json { return try Output.print(sweep.id + "\n") }
-    }
+    if options.detach { return try detached(sweep, running: tasks, installation) }
     tell(sweep, running: tasks)
-    if options.detach { return }
     let drive = SweepDrive(installation: installation, form: json ? .events : .text)
     StandardStream.leave(try await drive.run(sweep, on: cloud, signals: signals))
+  }
+
+  private func detached(_ sweep: SweepRecord, running tasks: [JobPlan], _ installation: Installation) throws {
+    _ = try DetachedDriver.start(sweep.id, log: try installation.makeFolder(ofSweep: sweep.id))
+    waitForDriver { installation.isDriven(sweep: sweep.id) }
+    try print(idOf: sweep, running: tasks)
+  }
+
+  private func print(idOf sweep: SweepRecord, running tasks: [JobPlan]) throws {
+    if json { tell(sweep, running: tasks) } else { try Output.print(sweep.id + "\n") }
+  }
+
+  private func again(_ sweep: SweepRecord, _ installation: Installation) async throws {
+    let tasks = try installation.store.tasks(of: sweep.id)
+    let plans = tasks.map(\.context.plan)
+    guard options.detach else {
+      tell(sweep, running: plans)
+      let attachment = SweepAttachment(installation: installation, sweep: sweep, form: json ? .events : .text)
+      StandardStream.leave(try await attachment.follow(signals))
+    }
+    if tasks.allSatisfy(\.isFinished) || installation.isDriven(sweep: sweep.id) {
+      return try print(idOf: sweep, running: plans)
+    }
+    try detached(sweep, running: plans, installation)
   }
 
   private func tell(_ sweep: SweepRecord, running tasks: [JobPlan]) {
@@ -282,13 +306,27 @@ extension JobPlan {
 
 extension Installation {
   /// Makes the job durable, with its job file beside its logs.
-  /// - Returns: the job that has its submit id: another one when that came first, and then nothing is kept.
-  func keep(_ record: JobRecord, _ source: SpecSource) throws -> JobRecord {
-    try makeFolder(of: record.id, source)
+  /// - Returns: what came first under its submit id, and then nothing is kept; nil when it is this job.
+  func keep(_ record: JobRecord, _ source: SpecSource) throws -> Subject? {
+    try keep([record], source) { () throws(StoreError) in try store.insert(record) }
+  }
+
+  /// Makes a sweep and all of its jobs durable at once.
+  /// - Returns: as with a job.
+  func keep(_ submission: SweepSubmission, _ source: SpecSource) throws -> Subject? {
+    try keep(submission.jobs, source) { () throws(StoreError) in
+      try store.insert(submission.sweep, submission.jobs)
+    }
+  }
+
+  private func keep(
+    _ jobs: [JobRecord], _ source: SpecSource, _ insert: () throws(StoreError) -> Subject?
+  ) throws -> Subject? {
+    for job in jobs { try makeFolder(of: job.id, source) }
     do {
-      let kept = try store.insert(record)
-      if kept.id != record.id { try? FileManager.default.removeItem(atPath: folder(of: record.id)) }
-      return kept
+      let first = try insert()
+      if first != nil { for job in jobs { try? FileManager.default.removeItem(atPath: folder(of: job.id)) } }
+      return first
     } catch {
       throw Failure(status: .failed, message: "\(error)", next: "nothing was created")
     }
