@@ -306,7 +306,7 @@ extension JobStore {
     }
   }
 
-  /// A value of the installation, made on first use. Once it is there nothing is written: a list waits for no disk.
+  /// A value of the installation, made on first use. Once it is there it is only read.
   package func meta(_ key: String, or make: () -> String) throws(StoreError) -> String {
     let known = try read { try String.fetchOne($0, sql: "SELECT value FROM meta WHERE key = ?", arguments: [key]) }
     if let known { return known }
