@@ -9,7 +9,7 @@
 #                kill, hurt and cut the release programs in N runs, and print what went wrong: nothing may
 # make bench     time the release beside OpenSSH's clients and rsync; QUICK=1: smaller, and no page is written
 # make bench-startup
-#                time fcrun --help and fcrun ps beside other programs that rent machines
+#                time fcrun --help and fcrun ps beside other programs that rent machines; QUICK=1: no page is written
 # make docs      the pages of the ForwardCompute library, into .build/docs
 # make build     build for development (debug) only
 # make release   build the two programs for use
@@ -131,7 +131,7 @@ docs: build
 .PHONY: bench-startup
 bench-startup: APT += openssh-server python3-venv
 bench-startup: release
-	Benchmarks/startup.sh
+	WRITE=$(if $(QUICK),,1) ROUNDS=$(if $(QUICK),5,21) Benchmarks/startup.sh
 
 .PHONY: build-tests
 build-tests: deps

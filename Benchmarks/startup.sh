@@ -2,6 +2,7 @@
 # How long it takes until a command has said what it has to say: fcrun, and other programs that rent machines.
 #
 #   Benchmarks/startup.sh                  the release in .build/release, 21 rounds, a table on stdout
+#   WRITE=1 Benchmarks/startup.sh          the table into docs/benchmarks.md, the figures into docs/startup.json
 #   ROUNDS=5 FCRUN=/usr/local/bin/fcrun Benchmarks/startup.sh
 #   PEERS=~/peers Benchmarks/startup.sh    where sky, dstack, modal, hf and vastai are installed, or will be
 #
@@ -76,24 +77,37 @@ measure() {
   done
 }
 
-# Of the numbers on stdin, in seconds: a row's cells, in milliseconds.
-figures() {
-  sort -n | awk '
-    { time[NR] = $1 * 1000 }
-    END {
-      median = NR % 2 ? time[(NR + 1) / 2] : (time[NR / 2] + time[NR / 2 + 1]) / 2
-      printf "%.0f | %.0f", median, time[1]
-    }'
-}
+# The table on stdout; with WRITE=1 into docs/benchmarks.md instead, and the figures in milliseconds beside it.
+report() {
+  for place in "${!commands[@]}"; do printf '%s\t%s\n' "${names[$place]}" "$work/times.$place"; done >"$work/names"
+  python3 - "$work/names" "${WRITE:-}" <<'END'
+import json, re, statistics, sys
 
-table() {
-  local place times
-  echo '| command | median ms | fastest | median CPU ms | fastest |'
-  echo '|---|--:|--:|--:|--:|'
-  for place in "${!commands[@]}"; do
-    times=$work/times.$place
-    echo "| ${names[$place]} | $(cut -d' ' -f1 "$times" | figures) | $(awk '{ print $2 + $3 }' "$times" | figures) |"
-  done
+def figures(name, times):
+    rounds = [[1000 * float(word) for word in line.split()] for line in open(times)]
+    waited, worked = [row[0] for row in rounds], [row[1] + row[2] for row in rounds]
+    return {
+        "command": name.replace("`", ""),
+        "median_ms": statistics.median(waited), "fastest_ms": min(waited),
+        "cpu_median_ms": statistics.median(worked), "cpu_fastest_ms": min(worked),
+    }
+
+rows = [(name, figures(name, times)) for name, times in (line.rstrip("\n").split("\t") for line in open(sys.argv[1]))]
+table = ["| command | median ms | fastest | median CPU ms | fastest |", "|---|--:|--:|--:|--:|"] + [
+    f"| {name} | " + " | ".join(f"{row[key]:.0f}" for key in list(row)[1:]) + " |" for name, row in rows
+]
+if sys.argv[2]:
+    page = "docs/benchmarks.md"
+    marks = r"(<!-- make bench-startup writes from here -->\n).*?(\n<!-- to here -->)"
+    text, count = re.subn(marks, lambda m: m[1] + "\n" + "\n".join(table) + "\n" + m[2], open(page).read(), flags=re.S)
+    assert count == 1, f"{page} has no marks for the table"
+    open(page, "w").write(text)
+    json.dump({"rounds": len(open(f"{sys.argv[1][:-5]}times.0").readlines()), "figures": [row for _, row in rows]},
+              open("docs/startup.json", "w"), indent=2)
+    open("docs/startup.json", "a").write("\n")
+else:
+    print("\n".join(table))
+END
 }
 
 mkdir -p "$work/home" "$work/empty"
@@ -104,6 +118,7 @@ add '`fcrun --help`' "$work/empty" "$fcrun --help"
 add '`fcrun ps`, no job' "$work/empty" "$fcrun ps"
 add "\`fcrun ps\`, $jobs finished jobs" "$work/full" "$fcrun ps"
 add "\`fcrun ps -a -n 20\`, $jobs finished jobs" "$work/full" "$fcrun ps -a -n 20"
+add "\`fcrun ps -a\`, all of $jobs finished jobs" "$work/full" "$fcrun ps -a"
 if command -v gh >/dev/null; then
   add "\`gh --help\` ($(gh --version | sed -n 's/^gh version \([^ ]*\).*/\1/p'))" "$work/empty" "$(command -v gh) --help"
 else
@@ -115,4 +130,4 @@ peer modal modal
 peer hf huggingface_hub
 peer vastai vastai
 measure
-table
+report

@@ -53,10 +53,11 @@ extension JobStore {
         let ended = try job.state.after(event, in: job.context, at: now)
         try db.execute(
           sql: """
-            UPDATE jobs SET state = ?, phase = ?, updated_at = ?, epoch = epoch + 1
+            UPDATE jobs SET \(FinishedJob.assignment), state = ?, phase = ?, updated_at = ?, epoch = epoch + 1
             WHERE id = ? AND epoch = ? AND phase = 'choosing'
             """,
-          arguments: [try encoded(ended), ended.word, now.milliseconds, job.id, job.epoch])
+          arguments: FinishedJob.values(of: ended, at: now)
+            + [try encoded(ended), ended.word, now.milliseconds, job.id, job.epoch])
         guard db.changesCount == 1 else { continue }
         try Self.journal(db, job.id, epoch: job.epoch + 1, at: now, event: word, phase: ended.word)
         count += 1

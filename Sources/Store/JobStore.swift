@@ -167,9 +167,9 @@ extension JobStore {
   }
 
   /// In the words of the index `jobs_unfinished`, which SQLite takes for no others.
-  package static func listing(unfinishedOnly: Bool) -> String {
+  package static func listing(unfinishedOnly: Bool, columns: String = "*") -> String {
     let filter = unfinishedOnly ? "AND phase <> 'finished'" : ""
-    return "SELECT * FROM jobs WHERE created_at >= ? \(filter) ORDER BY created_at DESC LIMIT ?"
+    return "SELECT \(columns) FROM jobs WHERE created_at >= ? \(filter) ORDER BY created_at DESC LIMIT ?"
   }
 
   /// Takes the job over: every write of an older epoch is refused from here on.
@@ -199,8 +199,9 @@ extension JobStore {
 
   static func commit(_ db: Database, _ job: JobRecord, event: String, at now: Moment) throws {
     try db.execute(
-      sql: "UPDATE jobs SET state = ?, phase = ?, updated_at = ? WHERE id = ? AND epoch = ?",
-      arguments: [try encoded(job.state), job.state.word, now.milliseconds, job.id, job.epoch])
+      sql: "UPDATE jobs SET \(FinishedJob.assignment), state = ?, phase = ?, updated_at = ? WHERE id = ? AND epoch = ?",
+      arguments: FinishedJob.values(of: job.state, at: now)
+        + [try encoded(job.state), job.state.word, now.milliseconds, job.id, job.epoch])
     guard db.changesCount == 1 else { throw StoreError.fenced(job.id) }
     try journal(db, job.id, epoch: job.epoch, at: now, event: event, phase: job.state.word)
     try noteFailures(db, of: job)
@@ -305,8 +306,10 @@ extension JobStore {
     }
   }
 
-  /// A value of the installation, made on first use.
+  /// A value of the installation, made on first use. Once it is there it is only read.
   package func meta(_ key: String, or make: () -> String) throws(StoreError) -> String {
+    let known = try read { try String.fetchOne($0, sql: "SELECT value FROM meta WHERE key = ?", arguments: [key]) }
+    if let known { return known }
     let fresh = make()
     return try write { db in
       try db.execute(sql: "INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)", arguments: [key, fresh])

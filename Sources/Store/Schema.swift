@@ -64,6 +64,15 @@ enum Schema {
           CREATE UNIQUE INDEX sweeps_by_submit_id ON sweeps (submit_id) WHERE submit_id IS NOT NULL;
           """)
     }
+    migrator.registerMigration("7 what a list says of a job that is over") { db in
+      try db.execute(
+        sql: """
+          ALTER TABLE jobs ADD COLUMN outcome TEXT;
+          ALTER TABLE jobs ADD COLUMN exit_code INTEGER;
+          ALTER TABLE jobs ADD COLUMN cost TEXT;
+          ALTER TABLE jobs ADD COLUMN offering TEXT;
+          """)
+    }
     return migrator
   }
 }

@@ -383,11 +383,12 @@ enum Time {
     Date(timeIntervalSince1970: Double(moment.milliseconds) / 1000).formatted(.iso8601)
   }
 
-  /// `10m` ago, or a point in time.
+  /// `10m` or `10m ago`, or a point in time.
   /// - Throws: ``Failure`` 64 that names the option.
   static func parse(_ text: String, option: String) throws -> Moment {
     let now = LiveClock().now()
-    if let seconds = Durations.parse(text) { return Moment(milliseconds: now.milliseconds - Int64(seconds) * 1000) }
+    let duration = text.hasSuffix(" ago") ? String(text.dropLast(4)) : text
+    if let seconds = Durations.parse(duration) { return Moment(milliseconds: now.milliseconds - Int64(seconds) * 1000) }
     guard let date = Timestamp.date(iso8601: text) else {
       throw Failure(
         status: .usage, message: "\(option) is \"\(text)\": expected a duration or a time",

@@ -257,8 +257,12 @@ struct Table {
     }
     return (0..<(parts.map(\.count).max() ?? 0)).map { number in
       let padded = zip(layout, parts).map { pad($1.count > number ? $1[number] : "", in: $0) }
-      return String(padded.joined(separator: Self.gap).reversed().drop { $0 == " " }.reversed())
+      return Self.withoutSpaces(atEndOf: padded.joined(separator: Self.gap))
     }
+  }
+
+  private static func withoutSpaces(atEndOf line: String) -> String {
+    line.lastIndex { $0 != " " }.map { String(line[...$0]) } ?? ""
   }
 
   private func pad(_ text: String, in place: Place) -> String {

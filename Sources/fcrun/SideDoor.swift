@@ -25,11 +25,10 @@ struct SideDoor: Sendable {
 
   private static func noMachine(_ record: JobRecord, _ node: Int) -> Failure {
     let count = record.state.attempt?.machines.count ?? 0
-    let why =
-      node >= count && count > 0
-      ? "\(record.id) has no node \(node): it has \(count), from 0"
-      : "\(record.id) has no machine now: it is \(record.state.word)"
-    return Failure(status: .usage, message: why)
+    guard node >= count, count > 0 else { return .noMachine(of: record) }
+    return Failure(
+      status: .usage, message: "\(record.id) has no node \(node): it has \(count), from 0",
+      next: "fcrun show \(record.id)")
   }
 
   var control: String { record.control(of: attempt) }
@@ -81,5 +80,14 @@ extension Failure {
 extension String {
   fileprivate var trimmingSpaces: String {
     String(drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
+  }
+}
+
+extension Failure {
+  /// Of a job that has none yet, or none any more.
+  static func noMachine(of record: JobRecord) -> Failure {
+    Failure(
+      status: .usage, message: "\(record.id) has no machine now: it is \(record.state.word)",
+      next: record.isOver ? "fcrun logs \(record.id)" : "fcrun show \(record.id)")
   }
 }

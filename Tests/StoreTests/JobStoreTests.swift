@@ -386,6 +386,44 @@ extension JobRecord {
     }
   }
 
+  @Test func aListOfJobsThatAreOverReadsNoneOfTheirStates() async throws {
+    try await inFolder { home in
+      let store = try JobStore(home: home)
+      for id in ["aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb", "cccccccccccccccc"] { try store.insert(.sample(id)) }
+      let over = try await finished(store, "bbbbbbbbbbbbbbbb")
+      _ = try store.end(
+        waiting: [store.job("cccccccccccccccc")], by: .cancelRequested, word: "cancel requested", at: over.updatedAt)
+      try await DatabaseQueue(path: home + "/fcrun.db").write {
+        try $0.execute(sql: "UPDATE jobs SET state = '', context = '', arrangement = '' WHERE phase = 'finished'")
+      }
+      let lines = try store.list(unfinishedOnly: false, limit: 10).compactMap { line in
+        if case .over(let job) = line { job } else { nil }
+      }
+      #expect(Set(lines.map(\.id)) == ["bbbbbbbbbbbbbbbb", "cccccccccccccccc"])
+      let line = try #require(lines.first { $0.id == over.id })
+      #expect(line.outcome == "cancelled" && line.exitCode == Outcome.cancelled.exitCode && line.name == over.name)
+      #expect(line.offering == Offering.sample.id && line.cost == over.state.cost(at: over.createdAt) && line.cost > 0)
+      #expect(lines.first { $0.id == "cccccccccccccccc" }?.offering == nil)
+      guard case .known(let open)? = try store.list(unfinishedOnly: true, limit: 10).first else {
+        Issue.record("one is not over")
+        return
+      }
+      #expect(open.id == "aaaaaaaaaaaaaaaa")
+    }
+  }
+
+  /// A job that had a machine for an hour.
+  private func finished(_ store: JobStore, _ id: String) async throws -> JobRecord {
+    var job = try store.claim(id)
+    job.state = try job.state.after(.chosen(.sample), in: job.context, at: job.createdAt)
+    let attempt = try #require(job.state.attempt)
+    var past = PastAttempt(attempt, outcome: .cancelled, releasedAt: job.createdAt + .seconds(3600))
+    past.billed = [BilledSpan(from: job.createdAt, until: past.releasedAt)]
+    job.state = JobState(phase: .finished(.cancelled, kept: nil), past: [past])
+    try await store.commit(job, event: "verified", at: past.releasedAt)
+    return try store.job(id)
+  }
+
   @Test(.faults(109)) func aJobThatThisFcrunCannotReadIsSaidAndHidesNoOther() throws {
     try inFolder { home in
       let store = try JobStore(home: home)
@@ -427,9 +465,20 @@ extension JobRecord {
   }
 
   private func inFolder(_ body: (String) throws -> Void) throws {
-    let home = FileManager.default.temporaryDirectory.path + "/fcrun-store-\(UInt64.random(in: 0 ... .max))"
-    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    let home = try Self.makeFolder()
     defer { try? FileManager.default.removeItem(atPath: home) }
     try body(home)
+  }
+
+  private func inFolder(_ body: (String) async throws -> Void) async throws {
+    let home = try Self.makeFolder()
+    defer { try? FileManager.default.removeItem(atPath: home) }
+    try await body(home)
+  }
+
+  private static func makeFolder() throws -> String {
+    let home = FileManager.default.temporaryDirectory.path + "/fcrun-store-\(UInt64.random(in: 0 ... .max))"
+    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    return home
   }
 }

@@ -146,7 +146,9 @@ struct LeavingTests {
         }, "\(narrow.text)")
       #expect(try await bench.fcrun("ps", "-q").out.isEmpty)
       let id = shown["id"].text ?? ""
-      for arguments in [["-a"], ["--state", "finished"], ["-a", "--since", "1h"], ["-a", "-n", "1"]] {
+      for arguments in [
+        ["-a"], ["--state", "finished"], ["-a", "--since", "1h"], ["-a", "--since", "2h ago"], ["-a", "-n", "1"],
+      ] {
         #expect(try await bench.start(["ps", "-q"] + arguments).end().out == id + "\n", "\(arguments)")
       }
       for arguments in [["-a", "--since", "0s"], ["-a", "-n", "0"], ["--state", "running,kept"]] {

@@ -304,7 +304,7 @@ struct FetchCommand: AsyncParsableCommand {
 
   private func fetch(_ record: JobRecord, _ installation: Installation) async throws {
     guard let attempt = record.state.attempt, record.hasReachedMachine else {
-      throw Failure(status: .usage, message: "\(record.id) has no machine to fetch from: it is \(record.state.word)")
+      throw Failure.noMachine(of: record)
     }
     let cloud = try await Cloud.of(record, home: installation.home)
     let form: Console.Form = output.json ? .quiet : .text
@@ -364,7 +364,7 @@ struct SSHCommand: AsyncParsableCommand {
     guard let machine = record.state.attempt?.machines.first(where: { $0.node == node }),
       let address = machine.address, let hostKey = machine.hostKey
     else {
-      throw Failure(status: .usage, message: "\(record.id) has no machine to log in to: it is \(record.state.word)")
+      throw Failure.noMachine(of: record)
     }
     let knownHosts = try pin(hostKey, address, installation.folder(of: record.id))
     let link = record.link(to: machine)

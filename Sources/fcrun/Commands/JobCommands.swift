@@ -49,19 +49,27 @@ struct PsCommand: AsyncParsableCommand {
     let installation = try Installation.openAndLook()
     if watch { try await live(installation) }
     let jobs = try jobs(of: installation)
-    let views = jobs.map { JobView($0, installation) }
     if quiet { return try Output.print(jobs.map { $0.id + "\n" }.joined()) }
-    if output.json { return try Output.json(.object(of: [("data", .array(views.map(\.json)))])) }
-    try Output.table(header: JobView.header, rows: views.map(\.row))
+    if output.json {
+      return try Output.json(.object(of: [("data", .array(try jobs.map { try json($0, installation) }))]))
+    }
+    try Output.table(header: JobView.header, rows: jobs.map { JobView.row($0, installation) })
   }
 
-  private func jobs(of installation: Installation) throws -> [JobRecord] {
+  private func json(_ job: ListedJob, _ installation: Installation) throws -> JSONValue {
+    switch job {
+    case .over(let finished): JobView(try installation.store.job(finished.id), installation).json
+    case .known(let record): JobView(record, installation).json
+    }
+  }
+
+  private func jobs(of installation: Installation) throws -> [ListedJob] {
     let states = try state.map(Self.states)
     let since = try since.map { try Time.parse($0, option: "--since") }
     let isAll = all || states?.contains { $0 == "finished" } ?? false
-    let jobs = try installation.store.jobs(
+    let jobs = try installation.store.list(
       unfinishedOnly: !isAll, since: since, limit: states == nil && isAll ? limit ?? Int(Int32.max) : Int(Int32.max))
-    let wanted = jobs.filter { job in (isAll || !job.isOver) && (states?.contains(job.state.word) ?? true) }
+    let wanted = jobs.filter { job in (isAll || !job.isOver) && (states?.contains(job.word) ?? true) }
     return limit.map { Array(wanted.prefix($0)) } ?? wanted
   }
 
@@ -84,7 +92,7 @@ struct PsCommand: AsyncParsableCommand {
     }
     var screen = Screen()
     while true {
-      let rows = try jobs(of: installation).prefix(max(1, Terminal.height - 2)).map { JobView($0, installation).row }
+      let rows = try jobs(of: installation).prefix(max(1, Terminal.height - 2)).map { JobView.row($0, installation) }
       let table = Table(columns: JobView.header, rows: rows)
       let text = table.text(width: Terminal.width, bold: Terminal.isColourful)
       try screen.show(text.split(separator: "\n").map(String.init))
@@ -147,7 +155,8 @@ struct CancelCommand: AsyncParsableCommand {
     let record = try installation.job(job)
     guard !record.isOver else {
       throw Failure(
-        status: .usage, message: "\(record.id) is finished already: \(record.state.outcome?.sentence ?? "")")
+        status: .usage, message: "\(record.id) is finished already: \(record.state.outcome?.sentence ?? "")",
+        next: "fcrun show \(record.id)")
     }
     try installation.store.requestCancel(record.id, at: LiveClock().now())
     try show(try await cancel(record, installation))
@@ -172,7 +181,8 @@ struct CancelCommand: AsyncParsableCommand {
     let now = LiveClock().now()
     let open = try store.tasks(of: sweep.id).filter { !$0.isOver }
     guard !open.isEmpty else {
-      throw Failure(status: .usage, message: "\(sweep.name) (\(sweep.id)) is finished already")
+      throw Failure(
+        status: .usage, message: "\(sweep.name) (\(sweep.id)) is finished already", next: "fcrun results \(sweep.id)")
     }
     for task in open { try store.requestCancel(task.id, at: now) }
     _ = try store.end(waiting: open, by: .cancelRequested, word: "cancel requested", at: now)
@@ -232,6 +242,30 @@ struct CancelCommand: AsyncParsableCommand {
   }
 }
 
+extension ListedJob {
+  var id: String {
+    switch self {
+    case .over(let job): job.id
+    case .known(let record): record.id
+    }
+  }
+
+  var isOver: Bool {
+    switch self {
+    case .over: true
+    case .known(let record): record.isOver
+    }
+  }
+
+  /// Of its state.
+  var word: String {
+    switch self {
+    case .over: "finished"
+    case .known(let record): record.state.word
+    }
+  }
+}
+
 extension JobRecord {
   /// Finished, and nothing of it is kept.
   var isOver: Bool {
@@ -265,7 +299,18 @@ struct JobView {
     Column(title: "OFFERING", expendable: 2), Column(title: "CREATED", expendable: 3),
   ]
 
-  var row: [String] {
+  static func row(_ job: ListedJob, _ installation: Installation) -> [String] {
+    switch job {
+    case .known(let record): JobView(record, installation).row
+    case .over(let job):
+      [
+        job.id, job.name, "finished", job.outcome, "\(job.exitCode)",
+        "$" + Jobs.Money.formatUp(job.cost, places: 4), job.offering ?? "-", Time.text(job.createdAt),
+      ]
+    }
+  }
+
+  private var row: [String] {
     let code = record.isFinished ? "\(record.exitCode)" : "-"
     return [
       record.id, record.name, state, record.state.outcome?.word ?? "-", code, "$" + cost,

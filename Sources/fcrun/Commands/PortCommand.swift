@@ -43,7 +43,7 @@ struct PortCommand: AsyncParsableCommand {
     let installation = try Installation.openAndLook()
     let record = try installation.job(job)
     guard !record.isOver else {
-      throw Failure(status: .usage, message: "\(record.id) is over: it has no machine any more")
+      throw Failure.noMachine(of: record)
     }
     let listeners = try pairs.map { pair in try Listener(port: pair.here, for: pair.there, job: job) }
     Self.leaveOnSignals()
