@@ -19,7 +19,7 @@ struct CrashTests {
     Moment(name: "creating", knobs: ["create_late=1", "create_late_seconds=3"], line: "asking for"),
     Moment(name: "booting", bootTime: "1.5", line: "waiting for it to boot"),
     Moment(name: "connecting", knobs: ["sshd_late_seconds=1.5"], line: "; connecting"),
-    Moment(name: "uploading", line: "connected; uploading"),
+    Moment(name: "uploading", line: "; uploading"),
     Moment(name: "launched", line: "running"),
     Moment(name: "running"),
     Moment(name: "collecting", line: "fetching outputs"),
