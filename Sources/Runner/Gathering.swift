@@ -33,7 +33,7 @@ extension World {
   private func meeting(
     at choices: [Cluster], _ attempt: Attempt, for job: JobRecord, port: Int?
   ) async -> Gathered {
-    guard choices[0].nodes.count > 1 else { return .cluster(choices[0]) }
+    guard choices[0].nodes.count > 1, !choices[0].isOneComputer else { return .cluster(choices[0]) }
     var trouble: String?
     for cluster in choices where trouble == nil || cluster.addresses != choices[0].addresses {
       guard cluster.isDistinct else { continue }
@@ -121,10 +121,11 @@ extension Attempt {
 extension Cluster {
   fileprivate var addresses: [String] { nodes.map(\.ip) }
 
-  /// Behind translated addresses each may be `172.17.0.2`: then the one is not the other's. All at one loopback address are of one computer.
-  fileprivate var isDistinct: Bool {
-    Set(addresses).count == nodes.count || addresses.allSatisfy { $0.hasPrefix("127.") }
-  }
+  /// Behind translated addresses each may be `172.17.0.2`: then the one is not the other's.
+  fileprivate var isDistinct: Bool { Set(addresses).count == nodes.count }
+
+  /// They reach each other, and only one of them could listen at a port.
+  fileprivate var isOneComputer: Bool { addresses.allSatisfy { $0.hasPrefix("127.") } }
 }
 
 extension WorkerEvent.Kind {
