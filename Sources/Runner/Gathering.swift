@@ -58,7 +58,8 @@ extension World {
     let answers = await each(attempt.machines) { machine in
       let peers = cluster.nodes.indices.filter { $0 != machine.node }
         .map { (cluster.nodes[$0].ip, cluster.nodes[$0].sshPort) }
-      let question = Script.reach(port: port, within: Self.reachLimit, peers: peers)
+      let own = cluster.nodes[machine.node].ip
+      let question = Script.reach(at: own, port: port, within: Self.reachLimit, peers: peers)
       let asked = Exec(command: question, timeout: Double(Self.reachLimit + 20))
       return (machine, await hosts.perform(.exec(asked), on: job.link(to: machine)) { _ in })
     }
@@ -133,7 +134,7 @@ extension WorkerEvent.Kind {
 }
 
 extension String {
-  /// Of the lines of ``Script/reach(port:within:peers:)``.
+  /// Of the lines of ``Script/reach(at:port:within:peers:)``.
   fileprivate var refusal: (ip: String, why: String)? {
     for line in split(separator: "\n") where line.hasPrefix("no ") {
       let words = line.split(separator: " ", maxSplits: 2).map(String.init)
