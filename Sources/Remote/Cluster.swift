@@ -115,13 +115,16 @@ extension Script {
   /// Each node listens at `port` while it tries the others, so all of them are to be asked at once. Without Python nobody can
   /// listen, and the others' sshd is tried.
   /// - Parameters:
+  ///   - own: the address to listen at, or where it is not of the node itself, all.
   ///   - limit: seconds.
   ///   - peers: the others, with the port of their sshd.
-  package static func reach(port: Int, within limit: Int, peers: [(ip: String, sshPort: Int)]) -> String {
-    let words = ["\(port)", "\(limit)"] + peers.map { "\($0.ip) \($0.sshPort)" }
+  package static func reach(
+    at own: String, port: Int, within limit: Int, peers: [(ip: String, sshPort: Int)]
+  ) -> String {
+    let words = ["\(port)", "\(limit)", own] + peers.map { "\($0.ip) \($0.sshPort)" }
     return "set -- \(words.map { Shell.quoted($0) }.joined(separator: " "))\n" + #"""
       command -v python3 >/dev/null 2>&1 && exec python3 -c '\#(reachProgram)' "$@"
-      limit=$2; shift 2
+      limit=$2; shift 3
       command -v bash >/dev/null 2>&1 || exit 0
       for peer; do
         if timeout "$limit" bash -c 'exec 3<>"/dev/tcp/$1/$2"' sh $peer 2>/dev/null; then echo "ok ${peer% *}"
@@ -134,13 +137,14 @@ extension Script {
   private static let reachProgram = #"""
     import socket, sys, threading, time
     port, limit = int(sys.argv[1]), float(sys.argv[2])
-    peers = [word.split()[0] for word in sys.argv[3:]]
+    own, peers = sys.argv[3], [word.split()[0] for word in sys.argv[4:]]
     end = time.monotonic() + limit
     visits = threading.Semaphore(0)
     def listen():
         door = socket.socket()
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        door.bind(("", port))
+        try: door.bind((own, port))
+        except OSError: door.bind(("", port))
         door.listen(256)
         def serve():
             while True:

@@ -33,7 +33,7 @@ extension World {
   private func meeting(
     at choices: [Cluster], _ attempt: Attempt, for job: JobRecord, port: Int?
   ) async -> Gathered {
-    guard choices[0].nodes.count > 1 else { return .cluster(choices[0]) }
+    guard choices[0].nodes.count > 1, !choices[0].isOneComputer else { return .cluster(choices[0]) }
     var trouble: String?
     for cluster in choices where trouble == nil || cluster.addresses != choices[0].addresses {
       guard cluster.isDistinct else { continue }
@@ -58,7 +58,8 @@ extension World {
     let answers = await each(attempt.machines) { machine in
       let peers = cluster.nodes.indices.filter { $0 != machine.node }
         .map { (cluster.nodes[$0].ip, cluster.nodes[$0].sshPort) }
-      let question = Script.reach(port: port, within: Self.reachLimit, peers: peers)
+      let own = cluster.nodes[machine.node].ip
+      let question = Script.reach(at: own, port: port, within: Self.reachLimit, peers: peers)
       let asked = Exec(command: question, timeout: Double(Self.reachLimit + 20))
       return (machine, await hosts.perform(.exec(asked), on: job.link(to: machine)) { _ in })
     }
@@ -121,10 +122,11 @@ extension Attempt {
 extension Cluster {
   fileprivate var addresses: [String] { nodes.map(\.ip) }
 
-  /// Behind translated addresses each may be `172.17.0.2`: then the one is not the other's. All at one loopback address are of one computer.
-  fileprivate var isDistinct: Bool {
-    Set(addresses).count == nodes.count || addresses.allSatisfy { $0.hasPrefix("127.") }
-  }
+  /// Behind translated addresses each may be `172.17.0.2`: then the one is not the other's.
+  fileprivate var isDistinct: Bool { Set(addresses).count == nodes.count }
+
+  /// They reach each other, and only one of them could listen at a port.
+  fileprivate var isOneComputer: Bool { addresses.allSatisfy { $0.hasPrefix("127.") } }
 }
 
 extension WorkerEvent.Kind {
@@ -132,7 +134,7 @@ extension WorkerEvent.Kind {
 }
 
 extension String {
-  /// Of the lines of ``Script/reach(port:within:peers:)``.
+  /// Of the lines of ``Script/reach(at:port:within:peers:)``.
   fileprivate var refusal: (ip: String, why: String)? {
     for line in split(separator: "\n") where line.hasPrefix("no ") {
       let words = line.split(separator: " ", maxSplits: 2).map(String.init)

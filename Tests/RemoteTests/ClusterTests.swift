@@ -52,15 +52,15 @@ import Testing
 
   @Test func nodesFindOutWhetherTheyReachEachOther() throws {
     let port = 20_000 + Int(getpid() % 10_000)
-    let one = Script.reach(port: port, within: 5, peers: [("127.0.0.3", 22)])
-    let other = Script.reach(port: port, within: 5, peers: [("127.0.0.2", 22)])
+    let one = Script.reach(at: "127.0.0.2", port: port, within: 5, peers: [("127.0.0.3", 22)])
+    let other = Script.reach(at: "127.0.0.3", port: port, within: 5, peers: [("127.0.0.2", 22)])
     let both = "( \(one) ) & ( \(other) ) & wait"
     let end = try Spawned.run(["/bin/sh", "-c", both])
     let lines = Set(String(decoding: end.output, as: UTF8.self).split(separator: "\n"))
     #expect(lines == ["ok 127.0.0.2", "ok 127.0.0.3"])
     // A test network that is nowhere (RFC 5737).
     let lost = try Spawned.run(
-      ["/bin/sh", "-c", Script.reach(port: port, within: 1, peers: [("192.0.2.1", 22)])])
+      ["/bin/sh", "-c", Script.reach(at: "127.0.0.2", port: port, within: 1, peers: [("192.0.2.1", 22)])])
     #expect(String(decoding: lost.output, as: UTF8.self).hasPrefix("no 192.0.2.1 "))
   }
 }
