@@ -64,12 +64,14 @@ package final class ScriptedServer: Sendable {
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let bound = withUnsafeMutablePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(descriptor, $0, length) == 0 && listen(descriptor, 64) == 0 && getsockname(descriptor, $0, &length) == 0
+        bind(descriptor, $0, length) == 0 && (!listens || listen(descriptor, 64) == 0)
+          && getsockname(descriptor, $0, &length) == 0
       }
     }
     guard bound else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
     port = Int(UInt16(bigEndian: address.sin_port))
-    if listens { Thread.detachNewThread { self.acceptAll() } } else { close(listener) }
+    // Where nobody listens the port stays taken all the same.
+    if listens { Thread.detachNewThread { self.acceptAll() } }
   }
 
   /// The same reply to everybody.
