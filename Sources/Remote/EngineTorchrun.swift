@@ -23,7 +23,7 @@ extension EngineRecipe {
         --master_addr="$MASTER_ADDR" --master_port="$MASTER_PORT" --no_python \
         /bin/sh -c '\#(rank)' fcrun "$fcrun_launch" "$fcrun_control"
       fcrun_r=$?
-      if [ $fcrun_r != 0 ] && read -r fcrun_own fcrun_rank <"$fcrun_control/rank/code"; then
+      if [ $fcrun_r != 0 ] && [ -f "$fcrun_control/rank/code" ] && read -r fcrun_own fcrun_rank <"$fcrun_control/rank/code"; then
         fcrun_say "rank $fcrun_rank ended with exit code $fcrun_own"
         exit "$fcrun_own"
       fi
