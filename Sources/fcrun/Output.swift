@@ -25,9 +25,13 @@ enum Output {
 
   /// Aligned columns under a header. On a terminal that is too narrow the least important columns are left out, prose goes
   /// on below itself, and of a long name only the beginning is shown.
-  static func table(header: [Column], rows: [[String]]) throws {
+  /// - Returns: the titles of what was left out.
+  @discardableResult
+  static func table(header: [Column], rows: [[String]]) throws -> [String] {
     let table = Table(columns: header, rows: rows)
-    try print(table.text(width: Terminal.width, bold: Terminal.isColourful))
+    let width = Terminal.width
+    try print(table.text(width: width, bold: Terminal.isColourful))
+    return table.leftOut(width: width)
   }
 
   /// One object as lines of a field's name and its value; fields of inner objects have dotted names.
@@ -189,6 +193,12 @@ struct Table {
     let layout = layout(width)
     let header = lines(columns.map(\.title), layout)
     return header.map { (bold ? "\u{1B}[1m\($0)\u{1B}[0m" : $0) + "\n" }.joined() + body(layout)
+  }
+
+  /// The titles of the columns for which there is no room.
+  func leftOut(width: Int?) -> [String] {
+    let shown = Set(layout(width).map(\.column))
+    return columns.indices.filter { !shown.contains($0) }.map { columns[$0].title }
   }
 
   /// Without the header.

@@ -100,7 +100,7 @@ struct EngineTests {
     var environment = [Launch.Variable(name: "PATH", value: "\(sshd.home)/bin:/usr/bin:/bin")]
     environment += alone.environment(of: 0) + recipe.environment(alone, 0)
     let launch = Launch(
-      control: "~/c/job", workdir: "~/work", environment: environment, setup: setup, command: command,
+      control: "~/c/job", workdir: "~/files", environment: environment, setup: setup, command: command,
       maxDuration: nil, grace: 1, engine: recipe.wrapping(alone, 0))
     _ = try worker.status(.launch(launch))
     let follow = Follow(
@@ -170,7 +170,7 @@ struct EngineTests {
     let worker = try WorkerProcess.connected(to: sshd)
     let daemon = "setsid sleep 300 >/dev/null 2>&1 </dev/null & echo $! >$HOME/pid"
     let launch = Launch(
-      control: "~/c/job", workdir: "~/work", environment: [], setup: nil, command: .script(daemon), maxDuration: nil,
+      control: "~/c/job", workdir: "~/files", environment: [], setup: nil, command: .script(daemon), maxDuration: nil,
       grace: 1, engine: Launch.Engine(prepare: "exit 0\n", command: clearing))
     _ = try worker.status(.launch(launch))
     let follow = Follow(

@@ -52,14 +52,14 @@ struct CutTransferTests {
   private var upload: Request.Verb {
     .upload(
       Upload(
-        control: "~/c/job", workdir: "~/work",
+        control: "~/c/job", workdir: "~/files",
         sources: [.init(source: "\(local.path)/src", destination: "src", exclude: [])]))
   }
 
   private var collect: Request.Verb {
     .collect(
       Collect(
-        control: "~/c/job", workdir: "~/work", outputs: [.init(source: "src", destination: nil)], outputFolder: nil,
+        control: "~/c/job", workdir: "~/files", outputs: [.init(source: "src", destination: nil)], outputFolder: nil,
         root: "\(local.path)/got", partial: "\(local.path)/got/.partial", isLeftInCache: true))
   }
 
@@ -84,7 +84,7 @@ struct CutTransferTests {
     let there = try whole(upload).there
     var random = Seeded(state: 7)
     for cut in 0..<Self.cuts {
-      if cut % 3 == 0 { try away("\(sshd.home)/work") }
+      if cut % 3 == 0 { try away("\(sshd.home)/files") }
       let place = Int.random(in: 3000..<there, using: &random)
       let relay = try Relay(to: sshd.port, .inOrder([Cut(.there, after: place, resets: cut % 2 == 0)]))
       let end = try connected(relay.port)?.perform(upload)
@@ -92,11 +92,11 @@ struct CutTransferTests {
       // What was there already may have been enough.
       #expect(
         end?.transferred != nil || [.dropped, .refused, nil].contains(end?.failure?.kind), "\(place): \(end as Any)")
-      if end?.transferred != nil { #expect(try isSame("\(local.path)/src", "\(sshd.home)/work/src"), "\(place)") }
+      if end?.transferred != nil { #expect(try isSame("\(local.path)/src", "\(sshd.home)/files/src"), "\(place)") }
       guard cut % 3 == 2 else { continue }
       #expect(try connected(sshd.port)?.perform(upload).transferred?.files == 42)
-      #expect(try isSame("\(local.path)/src", "\(sshd.home)/work/src"), "\(place)")
-      #expect(!FileManager.default.fileExists(atPath: "\(sshd.home)/work/.fcrun-parts"))
+      #expect(try isSame("\(local.path)/src", "\(sshd.home)/files/src"), "\(place)")
+      #expect(!FileManager.default.fileExists(atPath: "\(sshd.home)/files/.fcrun-parts"))
     }
   }
 
@@ -129,7 +129,7 @@ struct CutTransferTests {
     // Much more than the windows of all channels: what is in them is lost with the connection.
     try local.file("src/larger", Self.content(120_000_000, seed: 1002))
     let all = try whole(upload).there
-    try away("\(sshd.home)/work")
+    try away("\(sshd.home)/files")
     let first = try Relay(to: sshd.port, .inOrder([Cut(.there, after: all * 3 / 4, resets: true)]))
     #expect(try connected(first.port)?.perform(upload).failure?.kind == .dropped)
     first.stop()

@@ -13,14 +13,14 @@ struct HostileMachineTests {
     try local.file("src/a", Array("content".utf8))
     let source = Upload.Source(source: "\(local.path)/src", destination: "code", exclude: [])
     return try WorkerProcess.connected(to: sshd).perform(
-      .upload(Upload(control: "~/c", workdir: "~/work", sources: [source])))
+      .upload(Upload(control: "~/c", workdir: "~/files", sources: [source])))
   }
 
   private func collect(from sshd: PrivateSSHD) throws -> WorkerEvent.Kind {
     try WorkerProcess.connected(to: sshd).perform(
       .collect(
         Collect(
-          control: "~/c", workdir: "~/work", outputs: [Collect.Output(source: "d", destination: nil)],
+          control: "~/c", workdir: "~/files", outputs: [Collect.Output(source: "d", destination: nil)],
           outputFolder: nil,
           root: "\(local.path)/got", partial: "\(local.path)/got/.partial")))
   }
@@ -30,8 +30,8 @@ struct HostileMachineTests {
       "tar": "#!/bin/sh\ncase \"$*\" in */dev/null*) ;; *) cat \"$HOME/evil\" ;; esac\n"
     ])
     try Data(archive).write(to: URL(fileURLWithPath: "\(sshd.home)/evil"))
-    try FileManager.default.createDirectory(atPath: "\(sshd.home)/work/d", withIntermediateDirectories: true)
-    try Data("x".utf8).write(to: URL(fileURLWithPath: "\(sshd.home)/work/d/f"))
+    try FileManager.default.createDirectory(atPath: "\(sshd.home)/files/d", withIntermediateDirectories: true)
+    try Data("x".utf8).write(to: URL(fileURLWithPath: "\(sshd.home)/files/d/f"))
     return sshd
   }
 
@@ -50,7 +50,7 @@ struct HostileMachineTests {
       "#!/bin/sh\nif mkdir $HOME/lied; then printf '%064d *x\\n' 0; else shift 3; exec /usr/bin/sha256sum \"$@\"; fi\n"
     let sshd = try PrivateSSHD(tools: ["openssl": lie])
     #expect(try upload(to: sshd).transferred?.files == 1)
-    #expect(text(of: "\(sshd.home)/work/code/a") == "content")
+    #expect(text(of: "\(sshd.home)/files/code/a") == "content")
   }
 
   @Test(.faults(75)) func failsTheUploadWhenTheMachineHasNoTar() throws {

@@ -131,7 +131,7 @@ struct OddMachineTests {
     try local.file("src/a", (0..<bytes).map { UInt8(truncatingIfNeeded: $0 &* 31) })
     let source = Upload.Source(source: "\(local.path)/src", destination: "code", exclude: [])
     return try worker.perform(
-      .upload(Upload(control: "~/c", workdir: "~/work", sources: [source])), within: seconds)
+      .upload(Upload(control: "~/c", workdir: "~/files", sources: [source])), within: seconds)
   }
 
   // MARK: The connection
@@ -152,7 +152,7 @@ struct OddMachineTests {
     let start = Date()
     #expect(try upload(worker, bytes: 1_500_000).transferred?.files == 1)
     #expect(Date().timeIntervalSince(start) > 5, "the connection was not slow")
-    #expect(bytes(of: "\(sshd.home)/work/code/a") == bytes(of: "\(local.path)/src/a"))
+    #expect(bytes(of: "\(sshd.home)/files/code/a") == bytes(of: "\(local.path)/src/a"))
     #expect(try run("echo through", on: sshd, worker: worker).code == 0)
     worker.kill()
   }
@@ -234,20 +234,20 @@ struct OddMachineTests {
   func vanishingFile(_ once: Bool) throws {
     let tool = """
       #!/bin/sh
-      rm -f "$HOME"/work/d/.next*
-      \(once ? "" : #"echo 1 >"$HOME/work/d/.next$$""#)
+      rm -f "$HOME"/files/d/.next*
+      \(once ? "" : #"echo 1 >"$HOME/files/d/.next$$""#)
       exec /usr/bin/tar "$@"
 
       """
     let sshd = try PrivateSSHD(tools: ["tar": tool])
     let worker = try WorkerProcess.connected(to: sshd)
     let made = try worker.perform(
-      .exec(Exec(command: "mkdir -p ~/work/d && cd ~/work/d && echo 7 >steps && echo 8 >.next", timeout: 20)))
+      .exec(Exec(command: "mkdir -p ~/files/d && cd ~/files/d && echo 7 >steps && echo 8 >.next", timeout: 20)))
     #expect(made.executed?.exitCode == 0, "\(made)")
     let end = try worker.perform(
       .collect(
         Collect(
-          control: "~/c/job", workdir: "~/work", outputs: [Collect.Output(source: "d", destination: nil)],
+          control: "~/c/job", workdir: "~/files", outputs: [Collect.Output(source: "d", destination: nil)],
           outputFolder: nil, root: "\(local.path)/got", partial: "\(local.path)/got/.partial")))
     if once {
       #expect(end.transferred?.files == 1, "\(end)")
@@ -319,7 +319,7 @@ struct OddMachineTests {
     kill(supervisor, SIGTERM)
     let record = try run(script, on: sshd, worker: worker)
     #expect(record.code == 4 && record.ending == .stopped)
-    #expect(text(of: "\(sshd.home)/work/state") == "saved\n")
+    #expect(text(of: "\(sshd.home)/files/state") == "saved\n")
   }
 
   @Test("A command that closes its streams and leaves a daemon is waited for alone", .faults(81))
@@ -350,7 +350,7 @@ struct OddMachineTests {
     ])
     let worker = try WorkerProcess.connected(to: sshd)
     let verb = Collect(
-      control: "~/c", workdir: "~/work", outputs: [Collect.Output(source: "d", destination: nil)], outputFolder: nil,
+      control: "~/c", workdir: "~/files", outputs: [Collect.Output(source: "d", destination: nil)], outputFolder: nil,
       root: "\(local.path)/got", partial: "\(local.path)/got/.partial")
     let end = try worker.perform(.collect(verb), within: 60)
     #expect(end.failure?.kind == .remote, "\(end)")

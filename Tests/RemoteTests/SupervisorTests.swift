@@ -107,7 +107,7 @@ struct SupervisorTests {
     }
     _ = try exit(workers[0])
     #expect(try workers[1].status(launch) != .notBegun)
-    #expect(text(of: "\(sshd.home)/work/count") == "x\n")
+    #expect(text(of: "\(sshd.home)/files/count") == "x\n")
     #expect(try FileManager.default.contentsOfDirectory(atPath: control).filter { $0.hasPrefix("l.") }.count == 1)
   }
 
@@ -154,7 +154,7 @@ struct SupervisorTests {
     #expect(try worker.status(.stop(Stop(control: "~/c/job", grace: 1))) == end)
     #expect(try worker.status(Launch.of(.script("touch ran"))) == end)
     #expect(try exit(worker).code == 130)
-    #expect(!FileManager.default.fileExists(atPath: "\(sshd.home)/work/ran"))
+    #expect(!FileManager.default.fileExists(atPath: "\(sshd.home)/files/ran"))
   }
 
   @Test(.faults(83)) func tellsThatTheSupervisorWasKilled() throws {

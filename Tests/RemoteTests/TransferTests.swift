@@ -21,10 +21,10 @@ struct TransferTests {
     worker = try WorkerProcess.connected(to: sshd)
   }
 
-  private var work: String { "\(sshd.home)/work" }
+  private var work: String { "\(sshd.home)/files" }
 
   private func upload(_ sources: [Upload.Source]) throws -> WorkerEvent.Kind {
-    try worker.perform(.upload(Upload(control: "~/c/job", workdir: "~/work", sources: sources)))
+    try worker.perform(.upload(Upload(control: "~/c/job", workdir: "~/files", sources: sources)))
   }
 
   private func upload(_ source: String, to destination: String, exclude: [String] = []) throws -> WorkerEvent.Kind {
@@ -37,13 +37,13 @@ struct TransferTests {
     try worker.perform(
       .collect(
         Collect(
-          control: "~/c/job", workdir: "~/work",
+          control: "~/c/job", workdir: "~/files",
           outputs: outputs.map { Collect.Output(source: $0.0, destination: $0.1) }, outputFolder: outputFolder,
           root: "\(local.path)/got", partial: partial ?? "\(local.path)/got/.partial")))
   }
 
   private func onMachine(_ script: String) throws {
-    let end = try worker.perform(.exec(Exec(command: "mkdir -p ~/work && cd ~/work && { \(script)\n}", timeout: 20)))
+    let end = try worker.perform(.exec(Exec(command: "mkdir -p ~/files && cd ~/files && { \(script)\n}", timeout: 20)))
     #expect(end.executed?.exitCode == 0, "\(end)")
   }
 
@@ -150,7 +150,7 @@ struct TransferTests {
     return Array("tar \(archive.count) 0 \(name.count) 1\n".utf8) + archive + name
   }
 
-  private static let upload = ["~/c/job", "~/work"]
+  private static let upload = ["~/c/job", "~/files"]
 
   @Test func endWhatAConnectionThatDiedStillUnpacks() throws {
     let content = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
@@ -168,7 +168,7 @@ struct TransferTests {
   @Test func endWhatAConnectionThatDiedStillPutsIntoAPart() throws {
     let content = (0..<9_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 9) }
     try local.file("payload", content)
-    let key = "\(sshd.home)/work/.fcrun-parts/k"
+    let key = "\(sshd.home)/files/.fcrun-parts/k"
     let orphan = try Spawned.start(script(Script.upload, Self.upload + ["0"]), environment: machine)
     let half = Array("put k 0 9000000 0\n".utf8) + [UInt8](repeating: 1, count: 600_000)
     #expect(half.withUnsafeBytes { write(orphan.input, $0.baseAddress, $0.count) } == half.count)

@@ -150,7 +150,7 @@ extension Launch {
   ) -> Request.Verb {
     .launch(
       Launch(
-        control: control, workdir: "~/work", environment: environment, setup: setup, command: command,
+        control: control, workdir: "~/files", environment: environment, setup: setup, command: command,
         maxDuration: maxDuration, grace: grace))
   }
 }

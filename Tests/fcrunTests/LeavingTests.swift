@@ -13,11 +13,18 @@ import Testing
 /// Leaving a job, and coming back to it, on a real terminal.
 @Suite(.enabled(if: Binaries.canBoot, "no sshd"))
 struct LeavingTests {
-  private static let command = "i=1; while [ $i -le 60 ]; do echo out $i; sleep 0.1; i=$((i+1)); done; exit 4"
   private static let lines = (1...60).map { "out \($0)\n" }.joined()
 
+  /// Prints half of the lines, and the others when it is let go on.
+  private func script(_ bench: Bench) -> String {
+    "i=1; while [ $i -le 60 ]; do echo out $i; sleep 0.1; i=$((i+1)); "
+      + "[ $i -le 30 ] || until [ -e '\(goAhead(bench))' ]; do sleep 0.1; done; done; exit 4"
+  }
+
+  private func goAhead(_ bench: Bench) -> String { bench.folder + "/go" }
+
   private func begin(_ bench: Bench) async throws -> PseudoTerminal {
-    let command = "echo run >> '\(bench.counter)'; \(Self.command)"
+    let command = "echo run >> '\(bench.counter)'; \(script(bench))"
     let terminal = try bench.onTerminal("submit", "--yes", try bench.spec(["name": "leaving", "command": command]))
     try await terminal.shows("out 3\n")
     return terminal
@@ -35,6 +42,7 @@ struct LeavingTests {
       #expect(try await terminal.end() == 0, "\(terminal.text)")
       #expect(terminal.text.contains("detached; "), "\(terminal.text)")
       terminal.hangUp()
+      try bench.write("../go", "")
       let attached = try await bench.fcrun("attach", "leaving")
       #expect(attached.code == 4, "\(attached.err)")
       #expect(
@@ -77,14 +85,16 @@ struct LeavingTests {
   @Test("A detached driver survives the terminal it was started from, and nobody is asked where there is none")
   func survives() async throws {
     try await Bench.run { bench in
-      let spec = try bench.spec(["name": "leaving", "command": Self.command])
+      let spec = try bench.spec(["name": "leaving", "command": script(bench)])
       let terminal = try bench.onTerminal("submit", "--yes", "--detach", spec)
       #expect(try await terminal.end() == 0)
       terminal.hangUp()
       try await bench.reaches(["running"])
       let mixed = try bench.onTerminal(["wait", "leaving"], stdout: bench.folder + "/out")
+      try bench.write("../go", "")
       #expect(try await bench.fcrun("wait", "leaving").code == 4)
       #expect(try await mixed.end() == 4)
+      try FileManager.default.removeItem(atPath: goAhead(bench))
       let submit = try bench.start("submit", spec)
       try await eventually("it has begun", within: 30, else: { submit.err }) { submit.stdout.isEmpty ? nil : true }
       submit.signal(SIGINT)

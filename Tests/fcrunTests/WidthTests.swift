@@ -84,6 +84,8 @@ struct WidthTests {
       ], named: "wide.json")
     #expect(try await bench.fcrun("submit", spec).code == 0)
     try await fits(bench, ["results", "wide"], whole: ["INDEX", "parameter_1", "COST"])
+    let shown = try await lines(bench, ["results", "wide"]).joined(separator: "\n")
+    #expect(shown.contains("not shown for want of room: ") && shown.contains("accuracy"), "\(shown)")
     try await fits(bench, ["show", "wide"], whole: ["6", "COST"])
     try await fits(bench, ["cost"], whole: ["wide-0"])
     for axis in ["gpu", "day"] { try await fits(bench, ["cost", "--by", axis]) }

@@ -9,6 +9,13 @@ import Store
 #else
   import Foundation
 #endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// `fcrun results SWEEP`: all tasks in one table.
 struct ResultsCommand: AsyncParsableCommand {
@@ -95,7 +102,13 @@ struct SweepView {
       [Column(title: "INDEX", alignment: .right)]
       + names.enumerated().map { Column(title: $1, expendable: 1 + $0, room: .cut) } + Self.columns
       + results.enumerated().map { Column(title: $1, alignment: .right, expendable: 1 + names.count + $0, room: .cut) }
-    try Output.table(header: columns, rows: rows.map { row in cells(row).map { $0 ?? "-" } })
+    let leftOut = try Output.table(header: columns, rows: rows.map { row in cells(row).map { $0 ?? "-" } })
+    guard !leftOut.isEmpty else { return }
+    // What was measured is the answer: that some of it is not shown is not for the reader to find out.
+    let titles = leftOut.map { Excerpt.escaped($0) }.joined(separator: ", ")
+    let text = "fcrun: not shown for want of room: \(titles); all of it: fcrun results \(sweep.id) --csv"
+    let lines = Wrapping.lines(of: text, width: Terminal.width ?? text.count)
+    _ = StandardStream.write(lines.map { $0 + "\n" }.joined(), to: STDERR_FILENO)
   }
 
   /// The values beside the index; empty where there is nothing.

@@ -123,7 +123,7 @@ package final class PseudoTerminal: Sendable {
     let code = try await eventually("process \(pid) ends", within: seconds, else: { self.text }) { self.reap() }
     var last = -1
     // What it wrote last may still be on its way through the pty.
-    try await eventually("the terminal is quiet", within: 5) { () -> Bool? in
+    try await eventually("the terminal is quiet", within: seconds) { () -> Bool? in
       defer { last = self.output.count }
       try await Task.sleep(for: .milliseconds(30))
       return last == self.output.count ? true : nil
