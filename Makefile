@@ -41,6 +41,8 @@ help:
 
 # Each simulated machine is an sshd.
 demo test torture-real: APT += openssh-server
+# What the completion scripts are for.
+test: APT += zsh fish
 # Kills and errors at a system call; left out, loudly, where it is missing.
 test torture-real: APT += strace
 

@@ -7,7 +7,7 @@
 /// A JSON document as it was written: numbers keep their literal, objects keep the order of their fields.
 ///
 /// Money must not pass through a binary fraction, and a list must be shown with the fields this library does not know.
-public indirect enum JSONValue: Sendable, Equatable {
+public enum JSONValue: Sendable, Equatable {
   case null
   case bool(Bool)
   /// The literal as it stood in the text, such as `3.015` or `8e-05`.

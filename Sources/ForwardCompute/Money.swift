@@ -42,8 +42,17 @@ public enum Money {
     let significant = (Array(whole) + Array(fraction)).drop { $0 == UInt8(ascii: "0") }
     let scale = exponent - fraction.count
     guard significant.count <= mostDigits, abs(scale) <= largestExponent else { return nil }
-    let mantissa = significant.reduce(Decimal(0)) { $0 * 10 + Decimal(Int($1 - UInt8(ascii: "0"))) }
+    let mantissa = significant.count <= 18 ? Decimal(integer(significant)) : mantissa(significant)
     return Decimal(sign: .plus, exponent: scale, significand: mantissa)
+  }
+
+  /// Of at most 18 digits.
+  private static func integer(_ digits: ArraySlice<UInt8>) -> Int {
+    digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
+  }
+
+  private static func mantissa(_ digits: ArraySlice<UInt8>) -> Decimal {
+    digits.reduce(Decimal(0)) { $0 * 10 + Decimal(Int($1 - UInt8(ascii: "0"))) }
   }
 
   private static func isDigit(_ byte: UInt8) -> Bool {

@@ -55,16 +55,17 @@ extension WireObject {
 
 /// The fields of one object, read by name and type.
 struct WireFields {
-  private let values: [String: JSONValue]
+  private let json: JSONValue
 
   init(_ json: JSONValue) throws(WireProblem) {
-    guard case .object(let fields) = json else { throw WireProblem(field: "", message: "an object was expected") }
-    values = Dictionary(fields.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+    guard case .object = json else { throw WireProblem(field: "", message: "an object was expected") }
+    self.json = json
   }
 
   subscript(name: String) -> JSONValue? {
-    let value = values[name]
-    return value == .null ? nil : value
+    let value = json[name]
+    if case .null? = value { return nil }
+    return value
   }
 
   func string(_ name: String) throws(WireProblem) -> String {

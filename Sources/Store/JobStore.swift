@@ -35,8 +35,6 @@ package final class JobStore: Sendable {
     ballast = Ballast(home: home)
     do {
       queue = try DatabaseQueue(path: path, configuration: Self.configuration)
-      // GRDB sets NORMAL in its own WAL set-up, after prepareDatabase: set it again and read it back.
-      try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
       guard try synchronous == 2 else { throw StoreError.unusable("\(path): SQLite refuses synchronous = FULL") }
       guard try !queue.read(Schema.migrator.hasBeenSuperseded) else { throw StoreError.newerSchema(path) }
       try Schema.migrator.migrate(queue)
@@ -72,8 +70,13 @@ package final class JobStore: Sendable {
 
   private static var configuration: Configuration {
     var configuration = Configuration()
-    configuration.journalMode = .wal
     configuration.busyMode = .timeout(10)
+    // Not GRDB's own set-up: that makes a table and drops it wherever no WAL is left, which costs `ps` four waits for the disk.
+    configuration.prepareDatabase { db in
+      let mode = try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL")
+      guard mode == "wal" else { throw StoreError.unusable("SQLite refuses journal_mode = WAL") }
+      try db.execute(sql: "PRAGMA synchronous = FULL")
+    }
     return configuration
   }
 

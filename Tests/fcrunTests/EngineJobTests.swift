@@ -109,10 +109,23 @@ struct EngineJobTests {
       let failing = try bench.spec(
         [
           "nodes": 3, "engine": "mpi", "files": ["sum.c"], "setup": "mpicc -o sum sum.c",
-          "command": "mpirun -np 3 --map-by node ./sum 7",
+          "command": "mpirun -np 3 --map-by node ./sum 7", "name": "failing", "teardown": "on_success",
         ], named: "failing.json")
       #expect(try await bench.fcrun("submit", failing, within: 180).code == 7)
+      try await leavesNoKey(bench, of: "failing")
+      let back = try await bench.fcrun("cancel", "failing")
+      #expect(back.code == 0, "\(back.out)\(back.err)")
       #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  /// Of a job that failed and whose machines were kept: whoever looks at them finds no key to the others.
+  private func leavesNoKey(_ bench: Bench, of job: String) async throws {
+    for node in ["0", "1", "2"] {
+      let found = try await bench.fcrun(
+        "ssh", job, "--node", node, "--", "cd; find . -path '*/mpi/key*'; cat .ssh/authorized_keys | grep . || pwd")
+      let lines = found.out.split(separator: "\n")
+      #expect(found.code == 0 && lines.count == 1 && lines[0].hasPrefix("/"), "node \(node): \(found.out)\(found.err)")
     }
   }
 

@@ -113,6 +113,55 @@ struct ManualTests {
     }
   }
 
+  /// A shell that a person types into, how it is told of the script, and what it says when it is ready.
+  struct Interactive: Sendable, CustomTestStringConvertible {
+    let shell: String
+    let arguments: [String]
+    let script: String
+    let setUp: String
+
+    var testDescription: String { shell }
+
+    static let all = [
+      Interactive(
+        shell: "zsh", arguments: ["-f", "-i"], script: "completions/_fcrun",
+        setUp:
+          "PATH=$PWD/bin:$PATH; fpath=($PWD/completions $fpath); autoload -U compinit; compinit -u -D; echo rea''dy"),
+      Interactive(
+        shell: "fish", arguments: ["-N", "-i"], script: "completions/fcrun.fish",
+        setUp: "set PATH $PWD/bin $PATH; source completions/fcrun.fish; echo rea''dy"),
+    ].filter { $0.path != nil }
+
+    var path: String? {
+      ["/bin", "/usr/bin", "/usr/local/bin"].map { "\($0)/\(shell)" }.first { access($0, X_OK) == 0 }
+    }
+  }
+
+  @Test(
+    "zsh and fish complete the same for who types", .enabled(if: !Interactive.all.isEmpty, "neither is installed"),
+    arguments: Interactive.all)
+  func completesForWhoTypes(_ shell: Interactive) async throws {
+    try await Bench.offline { bench in
+      try bench.write(shell.script, try await bench.fcrun("completion", shell.shell).out)
+      #expect(try await bench.shell("mkdir bin && ln -s \"$FCRUN\" bin/fcrun").code == 0)
+      let terminal = try bench.onTerminal(program: shell.path!, shell.arguments)
+      terminal.type(shell.setUp + "\n")
+      try await terminal.shows("ready")
+      for (typed, completed) in [
+        ("fcrun sub", "mit"), ("fcrun submit --deta", "ch"), ("fcrun init --template torch", "run"),
+      ] {
+        let before = terminal.output.count
+        terminal.type(typed + "\t")
+        try await eventually("\(typed) is completed", within: 60, else: { terminal.text }) {
+          String(decoding: terminal.output.dropFirst(before), as: UTF8.self).contains(completed) ? true : nil
+        }
+        terminal.type("\u{15}")
+      }
+      terminal.type("exit\n")
+      #expect(try await terminal.end() == 0)
+    }
+  }
+
   @Test("bash completes ids and names of jobs, and ids of offerings", .enabled(if: Binaries.canBoot, "no sshd"))
   func completesWhatThereIs() async throws {
     try await Bench.run { bench in

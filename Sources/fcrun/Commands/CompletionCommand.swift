@@ -57,10 +57,23 @@ struct CompletionCommand: ParsableCommand {
 
 /// What is completed where a word is not one of a fixed set.
 enum Completions {
-  /// Ids and names of jobs, the newest first.
+  /// Ids and names of jobs and sweeps, the newest first.
   static let jobs = CompletionKind.custom { _, _, _ in
-    guard let jobs = try? Installation.open().store.jobs(unfinishedOnly: false, limit: 100) else { return [] }
-    return jobs.map(\.id) + Set(jobs.map(\.name)).sorted()
+    guard let store = try? Installation.open().store, let jobs = try? store.jobs(unfinishedOnly: false, limit: 100)
+    else { return [] }
+    return sweeps(of: jobs, in: store) + jobs.map(\.id) + Set(jobs.map(\.name)).sorted()
+  }
+
+  /// Ids and names of sweeps.
+  static let sweeps = CompletionKind.custom { _, _, _ in
+    guard let store = try? Installation.open().store, let jobs = try? store.jobs(unfinishedOnly: false, limit: 100)
+    else { return [] }
+    return sweeps(of: jobs, in: store)
+  }
+
+  private static func sweeps(of jobs: [JobRecord], in store: JobStore) -> [String] {
+    let sweeps = Set(jobs.compactMap(\.sweep)).sorted().compactMap { try? store.sweep($0) }
+    return sweeps.map(\.id) + Set(sweeps.map(\.name)).sorted()
   }
 
   /// `JOB:` for jobs that are not over, and paths on this computer.

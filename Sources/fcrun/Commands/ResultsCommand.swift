@@ -26,7 +26,7 @@ struct ResultsCommand: AsyncParsableCommand {
         fcrun results grid --csv > grid.csv
       """)
 
-  @Argument(help: "Id of a sweep, the beginning of one, or a name.")
+  @Argument(help: "Id of a sweep, the beginning of one, or a name.", completion: Completions.sweeps)
   var sweep: String
 
   @Flag(help: "Comma-separated values (RFC 4180).")

@@ -135,10 +135,11 @@ package final class Bench: Sendable {
   package func onTerminal(_ arguments: String...) throws -> PseudoTerminal { try onTerminal(arguments) }
 
   package func onTerminal(
-    _ arguments: [String], env: [String: String] = [:], stdout: String? = nil, columns: UInt16 = 80
+    program: String = Binaries.fcrun, _ arguments: [String], env: [String: String] = [:], stdout: String? = nil,
+    columns: UInt16 = 80
   ) throws -> PseudoTerminal {
     let terminal = try PseudoTerminal(
-      Binaries.fcrun, arguments, environment: environment.merging(["TERM": "xterm"]) { $1 }.merging(env) { $1 },
+      program, arguments, environment: environment.merging(["TERM": "xterm"]) { $1 }.merging(env) { $1 },
       folder: work, stdout: stdout, columns: columns)
     terminals.withLock { $0.append(terminal) }
     return terminal
