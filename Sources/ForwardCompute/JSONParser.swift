@@ -160,6 +160,8 @@ extension JSONParser {
     // Nearly every string stands in the text as it is.
     let text = peek == UInt8(ascii: "\"") ? bytes[start..<offset] : try unescaped(from: start)
     offset += 1
+    // Validating goes through a generic of the library that is not specialized: what is ASCII needs none.
+    if text.allSatisfy({ $0 < 0x80 }) { return String(decoding: text, as: UTF8.self) }
     guard let string = String(validating: text, as: UTF8.self) else { throw problem("a string is not UTF-8") }
     return string
   }
