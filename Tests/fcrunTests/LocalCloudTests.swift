@@ -20,7 +20,8 @@ struct LocalCloudTests {
     try await Bench.offline { bench in
       let spec = try bench.spec([
         "command":
-          "echo run >> '\(bench.counter)'; i=1; while [ $i -le 60 ]; do echo $i; sleep 0.1; i=$((i+1)); done; exit 3"
+          "echo run >> '\(bench.counter)'; echo 1; until [ -e '\(bench.folder)/go' ]; do sleep 0.1; done; "
+          + "i=2; while [ $i -le 60 ]; do echo $i; i=$((i+1)); done; exit 3"
       ])
       let submit = try bench.start("submit", "--local", spec, env: Self.quick)
       try await eventually("the job has written", else: { submit.err }) {
@@ -28,6 +29,7 @@ struct LocalCloudTests {
       }
       await submit.destroy()
       let cloud = try #require(bench.localCloud)
+      try bench.write("../go", "")
       let resumed = try await bench.fcrun("resume", "--all", env: Self.quick)
       #expect(resumed.code == 3, "\(resumed.err)")
       #expect(bench.localCloud == cloud, "the same cloud as before")

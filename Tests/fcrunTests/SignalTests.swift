@@ -32,7 +32,7 @@ struct SignalTests {
   @Test(
     "Ctrl-C twice while a POST is out: resume does not run the job, it gives the machine back and is 130", .faults(106))
   func secondSignalDuringPost() async throws {
-    try await Bench.run(["create_late=true", "create_late_seconds=5"], load: .waiting) { bench in
+    try await Bench.run(["create_late=true", "create_late_seconds=30"], load: .waiting) { bench in
       let submit = try bench.start("submit", try bench.spec(["command": "echo ran >>\(bench.counter)"]))
       try await eventually("a POST is out", else: { submit.err }) {
         try bench.cloud.requests().contains { $0.method == "POST" } ? true : nil
