@@ -153,7 +153,7 @@ struct TemplateTests {
     try await Bench.run { bench in
       #expect(try await bench.fcrun("init", "--template", "resume").code == 0)
       let submit = try bench.start(
-        "submit", "job.yaml", "--set", "checkpoint.every=1s", "--env", "STEPS=100", "--env", "SECONDS_PER_STEP=0.1")
+        "submit", "job.yaml", "--set", "checkpoint.every=1s", "--env", "STEPS=400", "--env", "SECONDS_PER_STEP=0.1")
       try await submit.says("running")
       try await eventually("a checkpoint is here", within: 60, else: { submit.err }) {
         let folder = try await bench.show()["checkpoint"]["folder"].text ?? ""
@@ -161,14 +161,14 @@ struct TemplateTests {
       }
       let first = try #require(try bench.cloud.ledger().ids.first)
       try bench.cloud.control("POST", "preempt/\(first)")
-      let ended = try await submit.end(within: 90)
+      let ended = try await submit.end(within: 240)
       #expect(ended.code == 0, "\(ended.err)")
       let lines = ended.out.split(separator: "\n").map(String.init)
-      #expect(lines.first == "attempt 1" && lines.dropFirst().first == "beginning at step 0 of 100", "\(ended.out)")
+      #expect(lines.first == "attempt 1" && lines.dropFirst().first == "beginning at step 0 of 400", "\(ended.out)")
       let second = lines.last { $0.hasPrefix("beginning at step ") }?.split(separator: " ")[3]
       let step = Int(second ?? "") ?? 0
-      #expect(lines.contains("attempt 2") && (10..<100).contains(step), "\(ended.out)")
-      #expect(lines.last?.hasPrefix("done: ") == true && bench.text("model.json")?.contains("\"steps\": 100") == true)
+      #expect(lines.contains("attempt 2") && (10..<400).contains(step), "\(ended.out)")
+      #expect(lines.last?.hasPrefix("done: ") == true && bench.text("model.json")?.contains("\"steps\": 400") == true)
       let ledger = try bench.cloud.ledger()
       #expect(ledger.instances.count == 2 && ledger.live == 0, "\(ledger.text)")
     }
