@@ -42,17 +42,13 @@ public enum Money {
     let significant = (Array(whole) + Array(fraction)).drop { $0 == UInt8(ascii: "0") }
     let scale = exponent - fraction.count
     guard significant.count <= mostDigits, abs(scale) <= largestExponent else { return nil }
-    let mantissa = significant.count <= 18 ? Decimal(integer(significant)) : mantissa(significant)
+    // A `Decimal` multiplies much more slowly than an `Int`, and 18 digits fit into one.
+    let mantissa = significant.count <= 18 ? Decimal(number(significant) as Int) : number(significant)
     return Decimal(sign: .plus, exponent: scale, significand: mantissa)
   }
 
-  /// Of at most 18 digits.
-  private static func integer(_ digits: ArraySlice<UInt8>) -> Int {
-    digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
-  }
-
-  private static func mantissa(_ digits: ArraySlice<UInt8>) -> Decimal {
-    digits.reduce(Decimal(0)) { $0 * 10 + Decimal(Int($1 - UInt8(ascii: "0"))) }
+  private static func number<Number: Numeric>(_ digits: ArraySlice<UInt8>) -> Number {
+    digits.reduce(0) { $0 * 10 + (Number(exactly: $1 - UInt8(ascii: "0")) ?? 0) }
   }
 
   private static func isDigit(_ byte: UInt8) -> Bool {

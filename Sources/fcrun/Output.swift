@@ -29,9 +29,9 @@ enum Output {
   @discardableResult
   static func table(header: [Column], rows: [[String]]) throws -> [String] {
     let table = Table(columns: header, rows: rows)
-    let width = Terminal.width
-    try print(table.text(width: width, bold: Terminal.isColourful))
-    return table.leftOut(width: width)
+    let layout = table.layout(Terminal.width)
+    try print(table.text(layout, bold: Terminal.isColourful))
+    return table.leftOut(of: layout)
   }
 
   /// One object as lines of a field's name and its value; fields of inner objects have dotted names.
@@ -189,15 +189,16 @@ struct Table {
   }
 
   /// - Parameter width: the columns of the terminal; nil when there is none.
-  func text(width: Int?, bold: Bool) -> String {
-    let layout = layout(width)
+  func text(width: Int?, bold: Bool) -> String { text(layout(width), bold: bold) }
+
+  func text(_ layout: [Place], bold: Bool) -> String {
     let header = lines(columns.map(\.title), layout)
     return header.map { (bold ? "\u{1B}[1m\($0)\u{1B}[0m" : $0) + "\n" }.joined() + body(layout)
   }
 
   /// The titles of the columns for which there is no room.
-  func leftOut(width: Int?) -> [String] {
-    let shown = Set(layout(width).map(\.column))
+  func leftOut(of layout: [Place]) -> [String] {
+    let shown = Set(layout.map(\.column))
     return columns.indices.filter { !shown.contains($0) }.map { columns[$0].title }
   }
 
@@ -210,12 +211,13 @@ struct Table {
 
   // MARK: Who is shown, and how wide
 
-  private struct Place {
+  struct Place {
     var column: Int
     var width: Int
   }
 
-  private func layout(_ width: Int?) -> [Place] {
+  /// - Parameter width: the columns of the terminal; nil when there is none.
+  func layout(_ width: Int?) -> [Place] {
     let widths = columns.indices.map { column in
       rows.reduce(columns[column].title.count) { max($0, $1[column].count) }
     }

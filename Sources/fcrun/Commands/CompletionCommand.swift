@@ -57,29 +57,31 @@ struct CompletionCommand: ParsableCommand {
 
 /// What is completed where a word is not one of a fixed set.
 enum Completions {
-  /// Ids and names of jobs and sweeps, the newest first.
+  /// Ids and names of jobs and of their sweeps, the newest first.
   static let jobs = CompletionKind.custom { _, _, _ in
-    guard let store = try? Installation.open().store, let jobs = try? store.jobs(unfinishedOnly: false, limit: 100)
-    else { return [] }
-    return sweeps(of: jobs, in: store) + jobs.map(\.id) + Set(jobs.map(\.name)).sorted()
+    let (jobs, sweeps) = recent()
+    return words(sweeps.map { ($0.id, $0.name) }) + words(jobs.map { ($0.id, $0.name) })
   }
 
-  /// Ids and names of sweeps.
-  static let sweeps = CompletionKind.custom { _, _, _ in
+  /// Ids and names of sweeps, the newest first.
+  static let sweeps = CompletionKind.custom { _, _, _ in words(recent().sweeps.map { ($0.id, $0.name) }) }
+
+  private static func recent() -> (jobs: [JobRecord], sweeps: [SweepRecord]) {
     guard let store = try? Installation.open().store, let jobs = try? store.jobs(unfinishedOnly: false, limit: 100)
-    else { return [] }
-    return sweeps(of: jobs, in: store)
+    else { return ([], []) }
+    var seen: Set<String> = []
+    let sweeps = jobs.compactMap(\.sweep).filter { seen.insert($0).inserted }
+    return (jobs, sweeps.compactMap { try? store.sweep($0) })
   }
 
-  private static func sweeps(of jobs: [JobRecord], in store: JobStore) -> [String] {
-    let sweeps = Set(jobs.compactMap(\.sweep)).sorted().compactMap { try? store.sweep($0) }
-    return sweeps.map(\.id) + Set(sweeps.map(\.name)).sorted()
+  private static func words(_ named: [(id: String, name: String)]) -> [String] {
+    named.map(\.id) + Set(named.map(\.name)).sorted()
   }
 
   /// `JOB:` for jobs that are not over, and paths on this computer.
   static let places = CompletionKind.custom { _, _, typed in
     let jobs = (try? Installation.open().store.jobs(unfinishedOnly: true, limit: 100)) ?? []
-    let machines = (jobs.map(\.id) + Set(jobs.map(\.name)).sorted()).map { $0 + ":" }
+    let machines = words(jobs.map { ($0.id, $0.name) }).map { $0 + ":" }
     // A colon begins a description there.
     guard CompletionShell.requesting == .zsh else { return machines + paths(typed) }
     return (machines + paths(typed)).map { $0.replacing(":", with: "\\:") }

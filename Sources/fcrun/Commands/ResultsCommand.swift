@@ -9,13 +9,6 @@ import Store
 #else
   import Foundation
 #endif
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// `fcrun results SWEEP`: all tasks in one table.
 struct ResultsCommand: AsyncParsableCommand {
@@ -106,9 +99,9 @@ struct SweepView {
     guard !leftOut.isEmpty else { return }
     // What was measured is the answer: that some of it is not shown is not for the reader to find out.
     let titles = leftOut.map { Excerpt.escaped($0) }.joined(separator: ", ")
-    let text = "fcrun: not shown for want of room: \(titles); all of it: fcrun results \(sweep.id) --csv"
-    let lines = Wrapping.lines(of: text, width: Terminal.width ?? text.count)
-    _ = StandardStream.write(lines.map { $0 + "\n" }.joined(), to: STDERR_FILENO)
+    let text = "not shown for want of room: \(titles); all of it: fcrun results \(sweep.id) --csv"
+    let room = Terminal.width.map { $0 - "fcrun: ".count } ?? text.count
+    Report.warn(Wrapping.lines(of: text, width: room).joined(separator: "\n"))
   }
 
   /// The values beside the index; empty where there is nothing.
