@@ -15,9 +15,9 @@ let package = Package(
   name: "fcrun",
   platforms: [.macOS(.v15)],
   products: [
-    .library(name: "ForwardCompute", targets: ["ForwardCompute"]),
-    .executable(name: "fcrun", targets: ["fcrun"]),
-    .executable(name: "fcrun-ssh", targets: ["fcrun-ssh"]),
+    Product.library(name: "ForwardCompute", targets: ["ForwardCompute"]),
+    Product.executable(name: "fcrun", targets: ["fcrun"]),
+    Product.executable(name: "fcrun-ssh", targets: ["fcrun-ssh"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2")),
