@@ -23,6 +23,8 @@ struct LeavingTests {
 
   private func goAhead(_ bench: Bench) -> String { bench.folder + "/go" }
 
+  private func letGoOn(_ bench: Bench) { _ = FileManager.default.createFile(atPath: goAhead(bench), contents: nil) }
+
   private func begin(_ bench: Bench) async throws -> PseudoTerminal {
     let command = "echo run >> '\(bench.counter)'; \(script(bench))"
     let terminal = try bench.onTerminal("submit", "--yes", try bench.spec(["name": "leaving", "command": command]))
@@ -42,7 +44,7 @@ struct LeavingTests {
       #expect(try await terminal.end() == 0, "\(terminal.text)")
       #expect(terminal.text.contains("detached; "), "\(terminal.text)")
       terminal.hangUp()
-      try bench.write("../go", "")
+      letGoOn(bench)
       let attached = try await bench.fcrun("attach", "leaving")
       #expect(attached.code == 4, "\(attached.err)")
       #expect(
@@ -91,7 +93,7 @@ struct LeavingTests {
       terminal.hangUp()
       try await bench.reaches(["running"])
       let mixed = try bench.onTerminal(["wait", "leaving"], stdout: bench.folder + "/out")
-      try bench.write("../go", "")
+      letGoOn(bench)
       #expect(try await bench.fcrun("wait", "leaving").code == 4)
       #expect(try await mixed.end() == 4)
       try FileManager.default.removeItem(atPath: goAhead(bench))
@@ -107,9 +109,9 @@ struct LeavingTests {
   @Test("A sweep is left in the middle, and come back to: its table on a terminal, its events, its exit code")
   func sweep() async throws {
     try await Bench.run { bench in
-      let go = bench.folder + "/go"
       let spec = try bench.spec([
-        "name": "left", "command": "echo run >> '\(bench.counter)'; until [ -e '\(go)' ]; do sleep 0.1; done; exit 4",
+        "name": "left",
+        "command": "echo run >> '\(bench.counter)'; until [ -e '\(goAhead(bench))' ]; do sleep 0.1; done; exit 4",
       ])
       let terminal = try bench.onTerminal("submit", "--yes", "--array", "0-2%2", spec)
       try await eventually("two have begun", within: 60, else: { terminal.text }) { bench.runs == 2 ? true : nil }
@@ -124,7 +126,7 @@ struct LeavingTests {
       #expect(try await back.end() == 128 + SIGINT, "whoever drives it goes on: \(back.text)")
       let (events, lines) = (try bench.start("attach", "left", "--json"), try bench.start("attach", "left"))
       try await lines.says("left-0: running")
-      try bench.write("../go", "")
+      letGoOn(bench)
       let ended = try await events.end(within: 60)
       #expect(ended.code == 4 && ended.events.last?["exit_code"].int == 4, "\(ended.out) \(ended.err)")
       #expect(ended.events.contains { $0["task"].int == 2 && $0["state"].text == "finished" }, "\(ended.out)")
