@@ -136,7 +136,8 @@ extension RetryingForwardCompute {
     _ read: Read, with others: SharedRead<Value>, _ call: @Sendable () async throws(APIError) -> Value
   ) async throws(APIError) -> Value {
     try await retrying(read.operation) { () throws(APIError) in
-      try await others.answer(to: read, turn: { () throws(APIError) in try await turn(read.operation) }, call: call)
+      try await others.answer(
+        to: read, turn: { () throws(APIError) in try await sharedTurn(read.operation) }, call: call)
     }
   }
 
@@ -177,6 +178,15 @@ extension RetryingForwardCompute {
     let wait = max(error.retryAfter.map { min($0, RetryAfter.longest) } ?? .zero, backOff)
     if error.kind == .status(429) { await limiter.pause(for: wait) }
     return wait
+  }
+
+  /// How long a read that many ask for waits for the others where nothing else lets it wait. All jobs that a signal ends
+  /// ask for the list at nearly the same moment, and one answer does for all of them.
+  private static let gathering = Duration.milliseconds(100)
+
+  private func sharedTurn(_ operation: String) async throws(APIError) {
+    if RequestUrgency.isUrgent { try await pause(Self.gathering, operation) }
+    try await turn(operation)
   }
 
   /// Waits for a token, and once more when somebody else met a 429 meanwhile.

@@ -170,9 +170,21 @@ import Testing
     await limiter.pause(for: .seconds(60))
     let api = world.retrying(ScriptedCloud([nil, nil]), limiter: limiter)
     _ = try await RequestUrgency.$isUrgent.withValue(true) { try await api.instances() }
-    #expect(world.pauses == [])
+    #expect(world.pauses == [.milliseconds(100)], "for others who ask for the same, not for the pause")
     _ = try await api.instances()
-    #expect(world.pauses == [.seconds(60)])
+    #expect(world.pauses.last.map { $0 > .seconds(59) } == true)
+  }
+
+  @Test(.faults(23, 106)) func manyUrgentReadsOfAListAreOneRequest() async throws {
+    let cloud = ScriptedCloud(Array(repeating: nil, count: 50))
+    let api = RetryingForwardCompute(cloud, limiter: VirtualTime().limiter(), pause: { try await Task.sleep(for: $0) })
+    try await RequestUrgency.$isUrgent.withValue(true) {
+      try await withThrowingTaskGroup(of: [Instance].self) { group in
+        for _ in 0..<20 { group.addTask { try await api.instances() } }
+        for try await answer in group { #expect(answer == []) }
+      }
+    }
+    #expect(cloud.calls < 20)
   }
 
   /// A hundred jobs in a storm: in no second are there more requests than the bucket allows.
