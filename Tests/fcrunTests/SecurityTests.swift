@@ -57,13 +57,16 @@ struct SecurityTests {
   @Test("A worker that hangs is ended, another takes its place, and no byte is lost or repeated", .faults(68, 69, 112))
   func hungWorker() async throws {
     try await Bench.run(load: .waiting) { bench in
-      let tick = "i=1; while [ $i -le 60 ]; do echo $i; sleep 0.05; i=$((i+1)); done; exit 7"
+      let go = bench.work + "/go"
+      let tick =
+        "echo 0; until [ -e \(go) ]; do sleep 0.05; done; i=1; while [ $i -le 60 ]; do echo $i; sleep 0.05; i=$((i+1)); done; exit 7"
       let submit = try await begin(bench, ["command": tick])
       let workers = Processes.children(of: submit.pid)
       for worker in workers { kill(worker, SIGSTOP) }
+      try bench.write("go", "")
       let ended = try await submit.end(within: 110)
       #expect(ended.code == 7, "\(ended.err)")
-      #expect(ended.out == (1...60).map { "\($0)\n" }.joined())
+      #expect(ended.out == (0...60).map { "\($0)\n" }.joined())
       #expect(workers.allSatisfy { Processes.commandLine(of: $0).isEmpty })
       #expect(try bench.cloud.ledger().live == 0)
     }

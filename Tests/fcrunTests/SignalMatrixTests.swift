@@ -37,7 +37,7 @@ struct LongState: Sendable, CustomTestStringConvertible {
   static let all = [
     // Between two attempts: nothing is rented, nothing is to be given back.
     LongState(
-      word: "choosing", knobs: ["boot_error=1"], line: "giving back", turns: #"{"latency_seconds": 2}"#,
+      word: "choosing", knobs: ["boot_error=1"], line: "giving back", turns: #"{"latency_seconds": 5}"#,
       deletesWithin: nil),
     // The id is known from the list only, after the POST was given a moment to answer.
     LongState(
@@ -115,14 +115,9 @@ struct SignalMatrixTests {
   private static let places = Slots(4)
 
   private func onABench(_ state: LongState, _ body: (Bench) async throws -> Void) async throws {
-    await Self.places.take()
-    do {
+    try await Self.places.occupied {
       try await Bench.run(state.knobs, bootTime: state.bootTime, load: .waiting, body)
-    } catch {
-      await Self.places.give()
-      throw error
     }
-    await Self.places.give()
   }
 
   @Test(

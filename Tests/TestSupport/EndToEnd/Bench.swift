@@ -28,23 +28,30 @@ package final class Bench: Sendable {
     return simulator
   }
 
-  /// Whether a slot of the computer is taken: not for tests that mostly wait.
-  package enum Load { case working, waiting }
+  /// What a test does with the computer most of the time, and so which of its slots it takes.
+  package enum Load {
+    case working, waiting, offline
+
+    fileprivate var slots: Slots {
+      switch self {
+      case .working: .working
+      case .waiting: .waiting
+      case .offline: .offline
+      }
+    }
+  }
 
   /// Runs `body` on a bench with a simulated cloud of these knobs (`name=value`).
   package static func run(
     _ knobs: [String] = [], bootTime: String = "0.3", load: Load = .working, hosts: String = "loopback",
     _ body: (Bench) async throws -> Void
   ) async throws {
-    if load == .working { await Slots.shared.take() }
-    let result = await outcome(cloud: (knobs, bootTime, hosts), body)
-    if load == .working { await Slots.shared.give() }
-    try result.get()
+    try await load.slots.occupied { try await outcome(cloud: (knobs, bootTime, hosts), body).get() }
   }
 
   /// Runs `body` on a bench without any cloud: its API is a port where nobody listens.
   package static func offline(_ body: (Bench) async throws -> Void) async throws {
-    try await outcome(cloud: nil, body).get()
+    try await Load.offline.slots.occupied { try await outcome(cloud: nil, body).get() }
   }
 
   private static func outcome(

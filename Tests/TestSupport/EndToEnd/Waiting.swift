@@ -21,16 +21,31 @@ package func eventually<Answer>(
   }
 }
 
-/// How many simulated clouds may be at work at once: each boots machines and jobs of its own on few cores.
+/// How many tests may be at it at once: each starts programs of its own on few cores, and all of them at once would make
+/// each so slow that a state which lasts seconds is over before it is looked at.
 package actor Slots {
-  package static let shared = Slots(5)
+  /// Those with a cloud that boots machines, and jobs on them.
+  package static let working = Slots(5)
+  /// Those that wait for the most part.
+  package static let waiting = Slots(8)
+  /// Those without a cloud: one program after the other.
+  package static let offline = Slots(3)
 
   private var free: Int
   private var waiting: [CheckedContinuation<Void, Never>] = []
 
   package init(_ count: Int) { free = count }
 
-  package func take() async {
+  package nonisolated func occupied(_ body: () async throws -> Void) async throws {
+    await take()
+    do { try await body() } catch {
+      await give()
+      throw error
+    }
+    await give()
+  }
+
+  private func take() async {
     guard free == 0 else {
       free -= 1
       return
@@ -38,7 +53,7 @@ package actor Slots {
     await withCheckedContinuation { waiting.append($0) }
   }
 
-  package func give() {
+  private func give() {
     guard !waiting.isEmpty else {
       free += 1
       return
