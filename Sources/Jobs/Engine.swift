@@ -26,10 +26,15 @@ package struct EngineChoice: Codable, Sendable, Equatable {
   package var engine: Engine
   /// The version to install where another one, or none, is there; nil: what is there is used, and nothing installed.
   package var version: String?
+  /// What a task of a fleet takes of its machine; nil: no GPU, one core.
+  package var gpusPerTask: Int?
+  package var cpusPerTask: Int?
 
-  package init(_ engine: Engine, version: String? = nil) {
+  package init(_ engine: Engine, version: String? = nil, gpusPerTask: Int? = nil, cpusPerTask: Int? = nil) {
     self.engine = engine
     self.version = version
+    self.gpusPerTask = gpusPerTask
+    self.cpusPerTask = cpusPerTask
   }
 }
 

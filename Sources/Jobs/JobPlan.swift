@@ -40,6 +40,8 @@ package struct JobPlan: Codable, Sendable, Equatable {
   package var onNodeLoss: NodeLoss?
   /// Which job of a sweep this is; nil: a job by itself.
   package var task: SweepTask?
+  /// Nodes that run many tasks in place of one command; nil: they run the command.
+  package var fleet: Fleet?
 
   package struct Variable: Codable, Sendable, Equatable {
     package var name: String

@@ -21,7 +21,13 @@ extension JobPlan {
       (plan.files[index].place, plan.files[index].field) = (nowhere, "")
       plan.files[index].source = withoutRoot(files[index].source)
     }
-    for index in plan.outputs.indices { (plan.outputs[index].place, plan.outputs[index].field) = (nowhere, "") }
+    plan.outputs = plan.outputs.inNoFolder
+    plan.fleet?.tasks =
+      fleet?.tasks.map { task in
+        var task = task
+        task.outputs = task.outputs.inNoFolder
+        return task
+      } ?? []
     for index in plan.volumes.indices { (plan.volumes[index].place, plan.volumes[index].field) = (nowhere, "") }
     return plan
   }
@@ -29,6 +35,16 @@ extension JobPlan {
   private func withoutRoot(_ path: String) -> String {
     let folder = root.hasSuffix("/") ? root : root + "/"
     return path == root ? "." : path.hasPrefix(folder) ? String(path.dropFirst(folder.count)) : path
+  }
+}
+
+extension [JobPlan.OutputPlan] {
+  fileprivate var inNoFolder: [JobPlan.OutputPlan] {
+    map { output in
+      var output = output
+      (output.place, output.field) = (Place(file: "", line: 0, column: 0), "")
+      return output
+    }
   }
 }
 
@@ -45,6 +61,7 @@ private struct Pair {
     [
       differs("name", \.name), differs("command", \.command), differs("setup", \.setup), differs("files", \.files),
       differs("outputs", \.outputs), differs("workdir", \.workdir), differs("secrets", \.secrets),
+      differs("matrix", \.fleet),
     ]
   }
 

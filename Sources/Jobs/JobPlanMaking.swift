@@ -24,7 +24,7 @@ extension JobPlan {
   ) -> Result<JobPlan, SpecProblems> {
     var planner = Planner(root: SpecPaths.folder(of: file), home: environment("HOME"))
     planner.refuseWhatCannotRun(spec)
-    if isTask { planner.refuseFleet(spec) } else { planner.refuseSweep(spec) }
+    if !isTask { planner.refuseSweep(spec) }
     planner.refuseSharedFolder(spec)
     planner.protectTheSpec(spec, file: file)
     let envs = planner.envs(spec, environment)
@@ -111,12 +111,6 @@ private struct Planner {
     refuse(spec.notify?.place, "notify", "it left out; the exit code of submit tells the end")
   }
 
-  /// One cluster for all tasks would be meant; a cluster for each is not what anybody wants to pay for.
-  mutating func refuseFleet(_ spec: JobSpec) {
-    guard let engine = spec.engine, engine.value.engine == .ray else { return }
-    refuse(engine.place, "engine", "\"none\" in a sweep, or a single job whose command maps its tasks over Ray")
-  }
-
   /// One plan is one job.
   mutating func refuseSweep(_ spec: JobSpec) {
     if let matrix = spec.matrix { report(matrix.place, "matrix", "makes a sweep; expected a spec of one job") }
@@ -124,6 +118,12 @@ private struct Planner {
       report(
         parallel.place, "max_parallel",
         "is given without a sweep; expected a matrix beside it, --array or --tasks, or no max_parallel")
+    }
+    if let engine = spec.engine, engine.value.gpusPerTask ?? engine.value.cpusPerTask != nil, spec.matrix == nil {
+      report(
+        engine.place, "engine",
+        "has resources of a task without a sweep; expected a matrix beside it, --array or --tasks, or neither gpus_per_task nor cpus_per_task"
+      )
     }
     if let reuse = spec.reuse, reuse.value, spec.matrix == nil {
       report(

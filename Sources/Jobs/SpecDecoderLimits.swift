@@ -123,7 +123,19 @@ extension SpecReader {
       let wrong = "is given for \(engine.value.rawValue), which fcrun does not install"
       report(version.place, path.appending("version"), wrong, expected: "no version; setup can install it")
     }
-    return engine.map { EngineChoice($0.value, version: version?.value) }
+    let gpus = ofTask(fields, "gpus_per_task", atLeast: 0, engine)
+    let cpus = ofTask(fields, "cpus_per_task", atLeast: 1, engine)
+    return engine.map { EngineChoice($0.value, version: version?.value, gpusPerTask: gpus, cpusPerTask: cpus) }
+  }
+
+  private mutating func ofTask(_ fields: Fields, _ name: String, atLeast least: Int, _ engine: Located<Engine>?) -> Int?
+  {
+    guard let number = located(fields, name, { $0.integer($1, $2, atLeast: least) }) else { return nil }
+    if let engine, engine.value != .ray {
+      let wrong = "is given for \(engine.value.rawValue), which runs no tasks"
+      report(number.place, fields.path.appending(name), wrong, expected: "it beside ray only")
+    }
+    return number.value
   }
 
   private mutating func version(_ node: SpecNode, _ path: SpecPath) -> String? {

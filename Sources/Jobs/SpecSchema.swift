@@ -148,6 +148,11 @@ package enum SpecSchema {
       "version", .text("version", pattern: "^[0-9][0-9A-Za-z.+-]*$"),
       "Of ray: the version to install on each machine where another one, or none, is there.",
       otherwise: "what is there, nothing is installed"),
+    SpecField(
+      "gpus_per_task", .integer(least: 0), "Of ray in a sweep: GPUs that a task has for itself.",
+      otherwise: "1 where the machines have GPUs"),
+    SpecField(
+      "cpus_per_task", .integer(least: 1), "Of ray in a sweep: cores that a task counts for.", otherwise: "1"),
   ]
 
   package static let sshKey: [SpecField] = [

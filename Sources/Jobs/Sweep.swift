@@ -68,4 +68,12 @@ package enum PlannedWork: Sendable, Equatable {
     case .sweep(let sweep): sweep.name
     }
   }
+
+  /// nil: one command.
+  package var taskCount: Int? {
+    switch self {
+    case .job(let plan): plan.fleet?.tasks.count
+    case .sweep(let sweep): sweep.tasks.count
+    }
+  }
 }

@@ -67,9 +67,37 @@ private struct SweepMaker {
     for place in plans.indices { plans[place].become(tasks.tasks[place], of: name, outputsAsWritten: node["outputs"]) }
     let collisions = plans.collisions
     guard collisions.isEmpty else { return .failure(SpecProblems(collisions)) }
-    let parallel = tasks.maxParallel ?? maxParallel(node) ?? SweepPlan.defaultParallel
-    return .success(.sweep(SweepPlan(name: name, tasks: plans, maxParallel: parallel)))
+    let parallel = tasks.maxParallel ?? maxParallel(node)
+    if plans[0].brings == .ray { return fleet(node, plans, of: name, parallel) }
+    return .success(.sweep(SweepPlan(name: name, tasks: plans, maxParallel: parallel ?? SweepPlan.defaultParallel)))
   }
+
+  /// One cluster for all tasks: a cluster for each is not what anybody wants to pay for.
+  private func fleet(_ node: SpecNode, _ plans: [JobPlan], of name: String, _ parallel: Int?) -> Result<
+    PlannedWork, SpecProblems
+  > {
+    let problems = plans.sharing.compactMap { field, isShared in
+      isShared ? nil : node[field].map { Self.shared(field, at: $0.place) }
+    }
+    let others = Self.foreign.compactMap { field, why in
+      node[field].flatMap { $0.value == .bool(false) ? nil : SpecProblem(at: $0.place, path: field, message: why) }
+    }
+    guard problems.isEmpty, others.isEmpty else { return .failure(SpecProblems(problems + others)) }
+    return .success(.job(JobPlan(fleet: plans, of: name, maxParallel: parallel)))
+  }
+
+  private static func shared(_ field: String, at place: Place) -> SpecProblem {
+    let message =
+      "differs between the tasks, which share the machines of one Ray cluster; expected no ${matrix.…} in it, or engine \"none\""
+    return SpecProblem(at: place, path: field, message: message)
+  }
+
+  /// What has no meaning for tasks of one cluster.
+  private static let foreign: KeyValuePairs = [
+    "reuse": "is given beside engine ray; expected no reuse: all tasks share the machines of one cluster",
+    "checkpoint":
+      "is given in a sweep beside engine ray; expected no checkpoint: Ray starts a task again from its beginning",
+  ]
 
   private func maxParallel(_ node: SpecNode) -> Int? {
     var reader = SpecReader()
@@ -110,6 +138,15 @@ extension SpecNode {
 }
 
 extension [JobPlan] {
+  /// What all tasks of one cluster have in common, as long as they do.
+  fileprivate var sharing: KeyValuePairs<String, Bool> {
+    let first = self[0]
+    return [
+      "setup": allSatisfy { $0.setup == first.setup }, "files": allSatisfy { $0.files == first.files },
+      "workdir": allSatisfy { $0.workdir == first.workdir },
+    ]
+  }
+
   /// Outputs of two tasks that would go to the same place.
   fileprivate var collisions: [SpecProblem] {
     var seen: [String: Int] = [:]

@@ -2,8 +2,10 @@ extension EngineRecipe {
   /// A Ray cluster: the head, the others beside it, and the command plainly on the head once all of them are alive. Nobody without the
   /// job's token gets in.
   ///
-  /// - Parameter version: of Ray, installed where another one is there, or none; nil: what is there is used.
-  package static func ray(version: String?) -> EngineRecipe {
+  /// - Parameters:
+  ///   - version: of Ray, installed where another one is there, or none; nil: what is there is used.
+  ///   - tasks: what the cluster runs in place of the command.
+  package static func ray(version: String?, tasks: RayTasks? = nil) -> EngineRecipe {
     let find = "fcrun_want=\(Shell.quoted(version ?? ""))\n" + self.find
     return EngineRecipe(
       port: 6379,
@@ -21,7 +23,7 @@ extension EngineRecipe {
         ].map { Launch.Variable(name: $0.0, value: $0.1) }
       },
       prepare: { _, rank in find + install + start + (rank == 0 ? head : worker) },
-      command: { _, rank in find + (rank == 0 ? drive : serve) })
+      command: { _, rank in rank > 0 ? find + serve : find + interpreter + (tasks?.script ?? "") + drive })
   }
 
   /// Ray that was installed here is used.
@@ -47,7 +49,11 @@ extension EngineRecipe {
       fcrun_say "there is no ray in PATH on node $FCRUN_NODE_RANK; install it in the image or in setup, or name its version in engine"
       exit 127
     fi
-    # The interpreter that Ray was installed for.
+
+    """# + interpreter
+
+  /// The one that Ray was installed for.
+  private static let interpreter = #"""
     fcrun_python=$(sed -n '1s/^#! *//p' "$(command -v ray)" 2>/dev/null)
     [ -x "$fcrun_python" ] || fcrun_python=python3
 

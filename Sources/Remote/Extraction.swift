@@ -167,10 +167,15 @@ package final class Extraction {
   ///   way, or the folder cannot be written.
   package func publish(into root: String, isLeftInCache: Bool = false) throws(Failure) {
     let root = Array(root.utf8)
+    try removeParts()
+    // Nothing to put in place: no folder for it, and no waiting for the disk.
+    guard try !Self.names(in: top, partial).isEmpty else {
+      _ = partial.withCString { rmdir($0) }
+      return
+    }
     try Self.makeFolders(root)
     let destination = try Self.openFolder(root)
     defer { _ = systemClose(destination) }
-    try removeParts()
     // On disk before it is in place: the machine, and with it the only other copy, is given back right afterwards. One sync(2) instead of
     // an fsync(2) for each of many small files.
     if !isLeftInCache { sync() }

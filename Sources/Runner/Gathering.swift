@@ -97,7 +97,7 @@ extension JobPlan {
   var recipe: EngineRecipe? {
     switch brings {
     case .none: nil
-    case .ray: .ray(version: engine?.version)
+    case .ray: .ray(version: engine?.version, tasks: fleet.map { RayTasks($0, of: self) })
     case .torchrun: .torchrun
     case .mpi: .mpi
     }
@@ -144,4 +144,27 @@ extension String {
   }
 
   fileprivate var lastLine: String { split(separator: "\n").last.map { String($0.prefix(200)) } ?? "" }
+}
+
+extension RayTasks {
+  fileprivate init(_ fleet: Fleet, of job: JobPlan) {
+    self.init(
+      tasks: fleet.tasks.map(Task.init), place: Fleet.place, folder: Fleet.folder(of: job.name),
+      gpus: job.engine?.gpusPerTask, cpus: job.engine?.cpusPerTask ?? 1, atOnce: fleet.maxParallel)
+  }
+}
+
+extension RayTasks.Task {
+  /// A task sees what it would see as a job of a sweep; a user's own value always wins.
+  fileprivate init(_ task: Fleet.Task) {
+    let own = [JobPlan.Variable(name: "FCRUN_JOB_NAME", value: task.name)] + task.task.environment
+    self.init(
+      index: task.task.index, name: task.name, values: task.task.values.map(Launch.Variable.init),
+      environment: (own + task.envs).map(Launch.Variable.init), command: task.command.remote,
+      outputs: task.outputs.map(\.remote))
+  }
+}
+
+extension Launch.Variable {
+  fileprivate init(_ variable: JobPlan.Variable) { self.init(name: variable.name, value: variable.value) }
 }

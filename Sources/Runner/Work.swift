@@ -318,13 +318,13 @@ extension JobPlan.FilePlan {
 }
 
 extension JobPlan.OutputPlan {
-  fileprivate var remote: Collect.Output {
+  var remote: Collect.Output {
     Collect.Output(source: source, destination: destination, folder: folder)
   }
 }
 
 extension Command {
-  fileprivate var remote: Launch.Command {
+  var remote: Launch.Command {
     switch self {
     case .script(let text): .script(text)
     case .argv(let words): .argv(words)

@@ -49,7 +49,7 @@ enum PlanText {
     let ceiling = prepared.costCeiling.map { "$" + Jobs.Money.formatUp($0) }
     return [
       count > 10 ? "… and \(count - 10) more" : nil,
-      prepared.sweep.map { "tasks: \($0.tasks.count), at most \($0.maxParallel) at once" },
+      tasks(prepared).map { "tasks: " + $0 },
       "fallback: in this order, at most \(Counted.text(plan.retry.attempts, "attempt"))\(prepared.sweep == nil ? "" : " for each task")",
       failed(prepared),
       "upload: \(Counted.text(upload.fileCount, "file")), \(Bytes.text(upload.totalBytes))",
@@ -59,6 +59,13 @@ enum PlanText {
       "ceiling of the whole \(prepared.sweep == nil ? "run" : "sweep"): "
         + (ceiling ?? "none (set limits.max_cost or limits.max_duration)"),
     ].compactMap { $0 }
+  }
+
+  private static func tasks(_ prepared: Prepared) -> String? {
+    if let sweep = prepared.sweep { return "\(sweep.tasks.count), at most \(sweep.maxParallel) at once" }
+    guard let fleet = prepared.plan.fleet else { return nil }
+    let atOnce = fleet.maxParallel.map { ", at most \($0) at once" } ?? ""
+    return "\(fleet.tasks.count), on one cluster of \(Counted.text(prepared.plan.nodes, "machine"))\(atOnce)"
   }
 
   private static func failed(_ prepared: Prepared) -> String? {
@@ -79,8 +86,9 @@ enum PlanText {
     let plan = prepared.plan
     return .object(of: [
       ("version", .integer(1)), ("name", .string(prepared.sweep?.name ?? plan.name)),
-      ("tasks", (prepared.sweep?.tasks.count).map(JSONValue.integer)),
-      ("max_parallel", (prepared.sweep?.maxParallel).map(JSONValue.integer)), ("nodes", .integer(plan.nodes)),
+      ("tasks", (prepared.sweep?.tasks.count ?? plan.fleet?.tasks.count).map(JSONValue.integer)),
+      ("max_parallel", (prepared.sweep?.maxParallel ?? plan.fleet?.maxParallel).map(JSONValue.integer)),
+      ("nodes", .integer(plan.nodes)),
       ("attempts", .integer(plan.retry.attempts)),
       ("candidates", .array(prepared.ranking.candidates.map { json($0, plan, prepared.blame) })),
       ("removed", .array(prepared.ranking.removed.map(json))),

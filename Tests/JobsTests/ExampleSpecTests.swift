@@ -21,8 +21,13 @@ import Testing
   private func plan(_ example: String) throws -> JobPlan {
     let path = Self.root + "/" + example
     let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
-    let spec = try SpecDecoder.decode(bytes: bytes, file: example).get()
-    return try JobPlan.make(spec: spec, file: path) { ["DEMO_TOKEN": "a token"][$0] }.get()
+    let planned = PlannedWork.make(SpecNode.parse(bytes: bytes, file: example), file: path) {
+      ["DEMO_TOKEN": "a token"][$0]
+    }
+    guard case .job(let plan) = try planned.get() else {
+      throw SpecProblems([SpecProblem(file: example, line: 1, column: 1, path: "", message: "is a sweep")])
+    }
+    return plan
   }
 
   @Test(arguments: examples)

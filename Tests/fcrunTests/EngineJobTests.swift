@@ -173,6 +173,37 @@ struct EngineJobTests {
     }
   }
 
+  @Test(
+    "A sweep on one Ray cluster runs its tasks on all nodes, also those of a node that goes",
+    .enabled(if: EnginesHere.ray != nil, "FCRUN_TEST_RAY is not set"))
+  func raySweep() async throws {
+    try await Bench.run(hosts: "netns") { bench in
+      try bench.write("given.txt", "given\n")
+      let spec = try bench.spec([
+        "name": "grid", "nodes": 3, "engine": "ray", "files": ["given.txt"],
+        "envs": ["PATH": "\(EnginesHere.ray ?? ""):/usr/sbin:/usr/bin:/bin"], "outputs": ["made"],
+        "matrix": ["n": Array(0..<24)],
+        "command":
+          "cat given.txt; sleep 4; head -c 9000000 /dev/zero >made; echo $FCRUN_MATRIX_N >>made; exit $((FCRUN_MATRIX_N == 23 ? 9 : 0))",
+      ])
+      let submit = try bench.start("submit", spec)
+      try await eventually("tasks run", within: 180, else: { submit.err }) {
+        String(decoding: submit.stdout, as: UTF8.self).contains("given") ? true : nil
+      }
+      try bench.cloud.control("POST", "unplug/\(try node(2, bench))")
+      let ended = try await submit.end(within: 300)
+      #expect(ended.code == 9 && ended.err.contains("23 of 24 tasks succeeded"), "\(ended.err)")
+      for index in 0..<24 {
+        let made = try #require(bench.read("grid-\(index)/made"), "\(index)")
+        #expect(made.count == 9_000_001 + "\(index)".count)
+      }
+      let rows = try await bench.fcrun("results", "grid", "--json").json["data"].items
+      #expect(rows.map { $0["exit_code"].int } == Array(repeating: 0, count: 23) + [9])
+      #expect(Set(rows.compactMap { $0["node"].int }).isSuperset(of: [0, 1]))
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
   private static let tasks = """
     import ray, time
     ray.init()

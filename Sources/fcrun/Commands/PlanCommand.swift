@@ -55,7 +55,7 @@ struct ValidateCommand: AsyncParsableCommand {
     if output.json {
       return try Output.json(
         .object(of: [
-          ("valid", .bool(true)), ("name", .string(work.name)), ("tasks", work.sweep.map { .integer($0.tasks.count) }),
+          ("valid", .bool(true)), ("name", .string(work.name)), ("tasks", work.taskCount.map { .integer($0) }),
         ]))
     }
     try Output.print("\(spec.spec): valid\n")

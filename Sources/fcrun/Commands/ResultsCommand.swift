@@ -33,12 +33,84 @@ struct ResultsCommand: AsyncParsableCommand {
 
   func run() async throws {
     let installation = try Installation.openAndLook()
-    guard case .sweep(let record) = try installation.subject(sweep) else {
-      throw Failure(status: .usage, message: "\(sweep) is no sweep", next: "fcrun show \(sweep)")
+    switch try installation.subject(sweep) {
+    case .sweep(let record):
+      let view = try SweepView(record, installation)
+      try show(view.table, view.rows.map(\.json))
+    case .job(let record):
+      guard let view = FleetView(record) else {
+        throw Failure(status: .usage, message: "\(sweep) is no sweep", next: "fcrun show \(sweep)")
+      }
+      try show(view.table, view.rows.map(\.json))
     }
-    let view = try SweepView(record, installation)
-    if output.json { return try Output.json(.object(of: [("data", .array(view.rows.map(\.json)))])) }
-    csv ? try Output.print(view.csv) : try view.table()
+  }
+
+  private func show(_ table: TaskTable, _ rows: [JSONValue]) throws {
+    if output.json { return try Output.json(.object(of: [("data", .array(rows))])) }
+    csv ? try Output.print(table.csv) : try table.show()
+  }
+}
+
+/// Tasks beside each other: their values, how they went, and what each put into `result.json`.
+struct TaskTable {
+  struct Row {
+    var index: Int
+    var values: [String]
+    /// By ``TaskTable/own``; nil where there is nothing to say.
+    var own: [String?]
+    /// In its own order.
+    var result: [(name: String, value: JSONValue)]
+  }
+
+  /// A column that every table of this kind has.
+  typealias Own = (name: String, column: Column)
+
+  /// What `fcrun results` takes for all of it.
+  var id: String
+  /// Of the values, which are the same for all tasks.
+  var names: [String]
+  var own: [Own]
+  var rows: [Row]
+
+  /// Of all result files, in the order in which they come up. One that is called as another column is `result.NAME`.
+  private var results: [String] {
+    var seen: [String] = []
+    for name in rows.flatMap({ $0.result.map(\.name) }) where !seen.contains(name) { seen.append(name) }
+    return seen
+  }
+
+  /// Where there is no room the last results leave first, then the last values.
+  func show() throws {
+    let columns =
+      [Column(title: "INDEX", alignment: .right)]
+      + names.enumerated().map { Column(title: $1, expendable: 1 + $0, room: .cut) } + own.map(\.column)
+      + results.enumerated().map { Column(title: $1, alignment: .right, expendable: 1 + names.count + $0, room: .cut) }
+    let leftOut = try Output.table(header: columns, rows: rows.map { row in cells(row).map { $0 ?? "-" } })
+    guard !leftOut.isEmpty else { return }
+    // What was measured is the answer: that some of it is not shown is not for the reader to find out.
+    let titles = leftOut.map { Excerpt.escaped($0) }.joined(separator: ", ")
+    let text = "not shown for want of room: \(titles); all of it: fcrun results \(id) --csv"
+    let room = Terminal.width.map { $0 - "fcrun: ".count } ?? text.count
+    Report.warn(Wrapping.lines(of: text, width: room).joined(separator: "\n"))
+  }
+
+  /// The values beside the index; empty where there is nothing.
+  var csv: String {
+    let own = own.map(\.name)
+    let taken = Set(["index"] + own + names)
+    let header = ["index"] + names + own + results.map { taken.contains($0) ? "result.\($0)" : $0 }
+    let lines = [header] + rows.map { row in cells(row).map { $0 ?? "" } }
+    return lines.map { $0.map(Self.quoted).joined(separator: ",") + "\r\n" }.joined()
+  }
+
+  private func cells(_ row: Row) -> [String?] {
+    ["\(row.index)"] + row.values + row.own
+      + results.map { name in row.result.first { $0.name == name }.map { ResultFile.text($0.value) } }
+  }
+
+  private static func quoted(_ cell: String) -> String {
+    guard cell.unicodeScalars.contains(where: { ",\"\r\n".unicodeScalars.contains($0) }) else { return cell }
+    return "\"" + cell.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
   }
 }
 
@@ -72,54 +144,20 @@ struct SweepView {
     }
   }
 
-  private static let own = ["index", "state", "outcome", "exit_code", "attempts", "duration", "cost"]
-  private static let columns = [
-    Column(title: "STATE"), Column(title: "OUTCOME", expendable: .max), Column(title: "EXIT", alignment: .right),
-    Column(title: "ATTEMPTS", alignment: .right, expendable: .max), Column(title: "SECONDS", alignment: .right),
-    Column(title: "COST", alignment: .right),
+  private static let own: [TaskTable.Own] = [
+    ("state", Column(title: "STATE")), ("outcome", Column(title: "OUTCOME", expendable: .max)),
+    ("exit_code", Column(title: "EXIT", alignment: .right)),
+    ("attempts", Column(title: "ATTEMPTS", alignment: .right, expendable: .max)),
+    ("duration", Column(title: "SECONDS", alignment: .right)), ("cost", Column(title: "COST", alignment: .right)),
   ]
 
-  /// Names of the values, which are the same for all tasks.
-  private var names: [String] { sweep.tasks.first?.values.map(\.name) ?? [] }
-
-  /// Of all result files, in the order in which they come up. One that is called as another column is `result.NAME`.
-  private var results: [String] {
-    var seen: [String] = []
-    for name in rows.flatMap({ $0.result.map(\.name) }) where !seen.contains(name) { seen.append(name) }
-    return seen
-  }
-
-  /// Where there is no room the last results leave first, then the last values.
-  func table() throws {
-    let columns =
-      [Column(title: "INDEX", alignment: .right)]
-      + names.enumerated().map { Column(title: $1, expendable: 1 + $0, room: .cut) } + Self.columns
-      + results.enumerated().map { Column(title: $1, alignment: .right, expendable: 1 + names.count + $0, room: .cut) }
-    let leftOut = try Output.table(header: columns, rows: rows.map { row in cells(row).map { $0 ?? "-" } })
-    guard !leftOut.isEmpty else { return }
-    // What was measured is the answer: that some of it is not shown is not for the reader to find out.
-    let titles = leftOut.map { Excerpt.escaped($0) }.joined(separator: ", ")
-    let text = "not shown for want of room: \(titles); all of it: fcrun results \(sweep.id) --csv"
-    let room = Terminal.width.map { $0 - "fcrun: ".count } ?? text.count
-    Report.warn(Wrapping.lines(of: text, width: room).joined(separator: "\n"))
-  }
-
-  /// The values beside the index; empty where there is nothing.
-  var csv: String {
-    let taken = Set(Self.own + names)
-    let header = ["index"] + names + Self.own.dropFirst() + results.map { taken.contains($0) ? "result.\($0)" : $0 }
-    let lines = [header] + rows.map { row in cells(row).map { $0 ?? "" } }
-    return lines.map { $0.map(Self.quoted).joined(separator: ",") + "\r\n" }.joined()
-  }
-
-  private func cells(_ row: Row) -> [String?] {
-    [row.own[0]] + row.task.values.map(\.value) + row.own.dropFirst()
-      + results.map { name in row.result.first { $0.name == name }.map { ResultFile.text($0.value) } }
-  }
-
-  private static func quoted(_ cell: String) -> String {
-    guard cell.unicodeScalars.contains(where: { ",\"\r\n".unicodeScalars.contains($0) }) else { return cell }
-    return "\"" + cell.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+  var table: TaskTable {
+    TaskTable(
+      id: sweep.id, names: sweep.tasks.first?.values.map(\.name) ?? [], own: Self.own,
+      rows: rows.map { row in
+        TaskTable.Row(
+          index: row.task.index, values: row.task.values.map(\.value), own: row.own, result: row.result)
+      })
   }
 
   // MARK: show
@@ -128,7 +166,7 @@ struct SweepView {
     if json { return try Output.json(self.json) }
     try Output.object(summary)
     try Output.print("\n")
-    try table()
+    try table.show()
   }
 
   private var fields: [(String, JSONValue?)] {
@@ -155,7 +193,7 @@ extension SweepView.Row {
   fileprivate var own: [String?] {
     let outcome = record?.state.outcome
     return [
-      "\(task.index)", state, outcome?.word, record?.isFinished == true ? record.map { "\($0.exitCode)" } : nil,
+      state, outcome?.word, record?.isFinished == true ? record.map { "\($0.exitCode)" } : nil,
       "\(attempts)", seconds.map { "\($0)" }, cost.map { Jobs.Money.formatUp($0, places: 4) },
     ]
   }
@@ -200,6 +238,79 @@ extension SweepView.Row {
 extension SweepTask {
   /// The values by their names.
   var json: JSONValue { .object(of: values.map { ($0.name, .string($0.value)) }) }
+}
+
+/// The tasks that the machines of one job run, as far as their results are here.
+struct FleetView {
+  let job: JobRecord
+  let rows: [Row]
+
+  struct Row {
+    var task: SweepTask
+    /// How it ended; nil: nothing of it is here.
+    var end: End?
+    var result: [(name: String, value: JSONValue)]
+  }
+
+  /// A line of `results.jsonl`, which the machines write.
+  struct End: Decodable {
+    var index: Int
+    var exitCode: Int
+    var seconds: Double?
+    var node: Int?
+  }
+
+  /// nil: a job of one command.
+  init?(_ job: JobRecord) {
+    guard let fleet = job.context.plan.fleet else { return nil }
+    let root = job.context.plan.root
+    let ends = End.read("\(root)/\(Fleet.folder(of: job.name))/results.jsonl")
+    self.job = job
+    rows = fleet.tasks.map { task in
+      let end = ends[task.task.index]
+      let file = "\(root)/\(task.name)-outputs/result.json"
+      return Row(task: task.task, end: end, result: end == nil ? [] : ResultFile.read(file))
+    }
+  }
+
+  private static let own: [TaskTable.Own] = [
+    ("exit_code", Column(title: "EXIT", alignment: .right)), ("duration", Column(title: "SECONDS", alignment: .right)),
+    ("node", Column(title: "NODE", alignment: .right, expendable: .max)),
+  ]
+
+  var table: TaskTable {
+    TaskTable(
+      id: job.id, names: rows.first?.task.values.map(\.name) ?? [], own: Self.own,
+      rows: rows.map { row in
+        TaskTable.Row(
+          index: row.task.index, values: row.task.values.map(\.value),
+          own: [row.end.map { "\($0.exitCode)" }, row.end?.seconds.map { "\($0)" }, row.end?.node.map { "\($0)" }],
+          result: row.result)
+      })
+  }
+}
+
+extension FleetView.Row {
+  var json: JSONValue {
+    .object(of: [
+      ("index", .integer(task.index)), ("matrix", task.json),
+      ("exit_code", end.map { .integer($0.exitCode) } ?? .null),
+      ("duration", end?.seconds.map { .integer(Int($0.rounded())) } ?? .null),
+      ("node", end?.node.map(JSONValue.integer) ?? .null),
+      ("result", result.isEmpty ? .null : .object(of: result.map { ($0.name, $0.value) })),
+    ])
+  }
+}
+
+extension FleetView.End {
+  /// By index. What cannot be read is not there: the file comes from a machine.
+  static func read(_ path: String) -> [Int: FleetView.End] {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    let lines = FileManager.default.contents(atPath: path)?.split(separator: UInt8(ascii: "\n")) ?? []
+    let ends = lines.compactMap { try? decoder.decode(FleetView.End.self, from: $0) }.map { ($0.index, $0) }
+    return Dictionary(ends) { $1 }
+  }
 }
 
 /// The flat object that a task may put into `$FCRUN_OUTPUT_DIR/result.json`.

@@ -1,0 +1,131 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A sweep on one Ray cluster, with a stand-in that runs tasks on the head: the real one is in `make test-cluster`.
+@Suite(.enabled(if: Binaries.canBoot, "no sshd"))
+struct RayTasksTests {
+  /// As much of Ray as is used: tasks on two threads.
+  private static let module = #"""
+    import concurrent.futures, os
+    pool, actors = concurrent.futures.ThreadPoolExecutor(2), concurrent.futures.ThreadPoolExecutor(1)
+    class exceptions:
+        class RayError(Exception): pass
+    class Method:
+        def __init__(self, method): self.method = method
+        def remote(self, *words): return actors.submit(self.method, *words)
+    class Actor:
+        def __init__(self, kind): self.it = kind()
+        def __getattr__(self, name): return Method(getattr(self.it, name))
+    class Remote:
+        def __init__(self, what): self.what = what
+        def options(self, **wishes):
+            with open(os.environ["HOME"] + "/wishes", "a") as file: file.write("%s\n" % sorted(wishes.items()))
+            return self
+        def remote(self, *words): return Actor(self.what) if isinstance(self.what, type) else Future(self.what, words)
+    class Future:
+        def __init__(self, what, words): self.it = pool.submit(self.call, what, words)
+        def call(self, what, words):
+            if words[0]["index"] == int(os.environ.get("LOSE", -1)): raise exceptions.RayError("its node died")
+            return what(*words)
+    def remote(what): return Remote(what)
+    def init(**how): pass
+    def nodes(): return [{"Alive": True, "NodeManagerAddress": os.environ["FCRUN_NODE_IP"], "Resources": {"CPU": 2}}]
+    def get(one): return getattr(one, "it", one).result()
+    def wait(some, num_returns):
+        done, _ = concurrent.futures.wait([one.it for one in some], return_when="FIRST_COMPLETED")
+        return [one for one in some if one.it in done][:num_returns], []
+    """#
+
+  private func spec(_ bench: Bench, _ fields: [String: Any], envs: [String: String] = [:]) throws -> String {
+    try bench.write("bin/ray", "#!/usr/bin/python3\nprint('ray, version 2.60.0')\n", mode: 0o755)
+    try bench.write("python/ray/__init__.py", Self.module)
+    let ours = ["PATH": bench.work + "/bin:/usr/bin:/bin", "PYTHONPATH": bench.work + "/python"]
+    return try bench.spec(
+      fields.merging(["name": "grid", "engine": "ray", "envs": ours.merging(envs) { $1 }]) { own, _ in own })
+  }
+
+  @Test("What each task of a cluster prints, its exit code and its outputs come back as of a job of its own")
+  func asAJob() async throws {
+    try await Bench.run { bench in
+      try bench.write("data/in.txt", "given\n")
+      let file = try spec(
+        bench,
+        [
+          "files": ["data"], "matrix": ["rate": ["0.1", "a b"], "seed": [1, 2]],
+          "outputs": ["out.txt", ["source": "*.log", "destination": "logs/${matrix.seed}-${matrix.rate}"]],
+          "command": """
+          cat data/in.txt; echo "$FCRUN_JOB_NAME $FCRUN_ARRAY_INDEX $FCRUN_MATRIX_RATE" | tee out.txt; echo wrong >&2
+          echo $FCRUN_MATRIX_SEED >a.log; echo "{\\"loss\\": $FCRUN_ARRAY_INDEX}" >"$FCRUN_OUTPUT_DIR/result.json"
+          test $FCRUN_ARRAY_INDEX != 2 || { rm out.txt; exit 7; }
+          """,
+        ])
+      let ended = try await bench.fcrun("submit", file, within: 120)
+      #expect(ended.code == 7, "of the first that failed: \(ended.err)")
+      #expect(ended.err.contains("task 2 ended with exit code 7") && ended.err.contains("3 of 4 tasks succeeded"))
+      #expect(ended.out.contains("[3] given\n[3] grid-3 3 a b\n"), "\(ended.out)")
+      for index in [0, 1, 3] {
+        let rate = index < 2 ? "0.1" : "a b"
+        #expect(bench.text("grid-\(index)/out.txt") == "grid-\(index) \(index) \(rate)\n")
+        #expect(bench.text("logs/\(index % 2 + 1)-\(rate)/a.log") == "\(index % 2 + 1)\n")
+      }
+      #expect(bench.text("grid-2/out.txt") == nil)
+      #expect(bench.text("grid-tasks/2/stdout.log") == "given\ngrid-2 2 a b\n")
+      #expect(bench.text("grid-tasks/2/stderr.log") == "wrong\n")
+      let rows = try await bench.fcrun("results", "grid", "--json").json["data"].items
+      #expect(rows.map { $0["exit_code"].int } == [0, 0, 7, 0])
+      #expect(rows.map { $0["result"]["loss"].int } == [0, 1, 2, 3])
+      #expect(rows.map { $0["matrix"]["rate"].text } == ["0.1", "0.1", "a b", "a b"])
+      let table = try await bench.fcrun("results", "grid").out.split(separator: "\n")
+      #expect(table.count == 5 && table[0].contains("RATE") || table[0].contains("rate"), "\(table)")
+      #expect(
+        try await bench.fcrun("results", "grid", "--csv").out.hasPrefix(
+          "index,rate,seed,exit_code,duration,node,loss\r\n"))
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
+  @Test("Outputs of any size come whole; one that is missing after a success is 125, a task that is lost 76")
+  func sizes() async throws {
+    try await Bench.run { bench in
+      let file = try spec(
+        bench,
+        [
+          "matrix": ["n": [0, 1, 2]], "outputs": ["big", "none*"],
+          "command": ["sh", "-c", "seq 1 2000000 >big; test ${matrix.n} = 0 || touch none"],
+        ], envs: ["LOSE": "2"])
+      let ended = try await bench.fcrun("submit", file, within: 120)
+      #expect(ended.code == 125, "\(ended.err)")
+      #expect(ended.err.contains("task 0 ended with exit code 125: missing: none*"), "\(ended.err)")
+      #expect(ended.err.contains("task 2 ended with exit code 76: its node died"), "\(ended.err)")
+      let whole = (1...2_000_000).map { "\($0)\n" }.joined()
+      for index in 0...1 { #expect(bench.text("grid-\(index)/big") == whole) }
+      #expect(bench.text("grid-1/none")?.isEmpty == true && bench.text("grid-2/big") == nil)
+      let rows = try await bench.fcrun("results", "grid", "--json").json["data"].items
+      #expect(rows.map { $0["exit_code"].int } == [125, 0, 76])
+    }
+  }
+
+  @Test("A task that wants more than any machine has is said, not waited for; cancel keeps what is done")
+  func limits() async throws {
+    try await Bench.run { bench in
+      let greedy = try spec(
+        bench, ["engine": ["name": "ray", "cpus_per_task": 9], "matrix": ["n": [0]], "command": "true"])
+      let ended = try await bench.fcrun("submit", greedy, within: 60)
+      #expect(
+        ended.code == 1 && ended.err.contains("wants 9 CPUs, and no machine here has more than 2"), "\(ended.err)")
+      let slow = try spec(
+        bench, ["matrix": ["n": [0, 100]], "name": "slow", "command": "echo $FCRUN_MATRIX_N; sleep $FCRUN_MATRIX_N"])
+      let submit = try bench.start("submit", slow)
+      try await eventually("the first is done", else: { submit.err }) {
+        String(decoding: submit.stdout, as: UTF8.self).contains("[0] 0") ? true : nil
+      }
+      #expect(try await bench.fcrun("cancel", "slow", within: 90).code == 0)
+      #expect(try await submit.end().code == 130)
+      #expect(bench.text("slow-tasks/0/stdout.log") == "0\n")
+      let rows = try await bench.fcrun("results", "slow", "--json").json["data"].items
+      #expect(rows.map { $0["exit_code"].int } == [0, nil])
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+}
