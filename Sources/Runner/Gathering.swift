@@ -16,14 +16,19 @@ extension World {
     let recipe = job.context.plan.recipe
     guard attempt.machines.count > 1 || recipe != nil else { return .cluster(alone) }
     let start = clock.now()
-    let answers = await each(attempt.machines) { machine in
-      await hosts.perform(.exec(Exec(command: Script.whereabouts, timeout: 20)), on: job.link(to: machine)) { _ in }
-    }
+    let answers = await whereabouts(attempt, for: job)
     if let failure = answers.firstFailure { return .not(event(of: failure, since: start)) }
     let facts = answers.map(\.facts)
     switch await meeting(at: [attempt.cluster(of: job, at: facts), alone], attempt, for: job, port: recipe?.port) {
     case .not(let event): return .not(event)
     case .cluster(let cluster): return await minted(cluster, attempt, for: job, recipe)
+    }
+  }
+
+  /// What each node says of where it is.
+  func whereabouts(_ attempt: Attempt, for job: JobRecord) async -> [WorkerEvent.Kind] {
+    await each(attempt.machines) { machine in
+      await hosts.perform(.exec(Exec(command: Script.whereabouts, timeout: 20)), on: job.link(to: machine)) { _ in }
     }
   }
 
@@ -106,7 +111,7 @@ extension JobPlan {
 
 extension Attempt {
   /// - Parameter facts: by rank; without them everybody is where the API says.
-  fileprivate func cluster(of job: JobRecord, at facts: [NodeFacts?]?) -> Cluster {
+  func cluster(of job: JobRecord, at facts: [NodeFacts?]?) -> Cluster {
     Cluster(
       job: job.id,
       nodes: machines.map { machine in
@@ -123,14 +128,14 @@ extension Cluster {
   fileprivate var addresses: [String] { nodes.map(\.ip) }
 
   /// Behind translated addresses each may be `172.17.0.2`: then the one is not the other's.
-  fileprivate var isDistinct: Bool { Set(addresses).count == nodes.count }
+  var isDistinct: Bool { Set(addresses).count == nodes.count }
 
   /// They reach each other, and only one of them could listen at a port.
-  fileprivate var isOneComputer: Bool { addresses.allSatisfy { $0.hasPrefix("127.") } }
+  var isOneComputer: Bool { addresses.allSatisfy { $0.hasPrefix("127.") } }
 }
 
 extension WorkerEvent.Kind {
-  fileprivate var facts: NodeFacts? { if case .executed(let told) = self { NodeFacts(told.stdout) } else { nil } }
+  var facts: NodeFacts? { if case .executed(let told) = self { NodeFacts(told.stdout) } else { nil } }
 }
 
 extension String {

@@ -24,9 +24,7 @@ extension World {
   func upload(_ attempt: Attempt, for job: JobRecord) async -> Event {
     if let wrong = await shortcoming(of: attempt, for: job) { return .failed(.bootFailed(wrong)) }
     let start = clock.now()
-    let answers = await each(attempt.machines) { machine in
-      await askAgain(.upload(upload(to: machine, in: attempt, for: job)), of: machine, in: attempt, for: job)
-    }
+    let answers = await sendFiles(attempt, for: job)
     return answers.firstFailure.map { event(of: $0, since: start) } ?? .uploaded
   }
 
@@ -134,7 +132,7 @@ extension World {
   }
 
   /// A verb that may be repeated, asked again a few times where the machine only fell silent over it.
-  private func askAgain(_ verb: Request.Verb, of machine: Machine, in attempt: Attempt, for job: JobRecord) async
+  func askAgain(_ verb: Request.Verb, of machine: Machine, in attempt: Attempt, for job: JobRecord) async
     -> WorkerEvent.Kind
   {
     var answer = await ask(verb, of: machine, in: attempt, for: job)
@@ -248,7 +246,7 @@ extension World {
 
 extension World {
   /// The job's files, and over them what an earlier attempt had come to.
-  private func upload(to machine: Machine, in attempt: Attempt, for job: JobRecord) -> Upload {
+  func upload(to machine: Machine, in attempt: Attempt, for job: JobRecord) -> Upload {
     Upload(
       control: job.control(of: attempt), workdir: job.workdir,
       sources: job.context.plan.files.map(\.remote) + checkpointSources(for: machine, of: job))

@@ -45,6 +45,8 @@ package struct Arrangement: Codable, Sendable, Equatable {
   package var volumeIDs: [String]
   /// What `submit --id` named the job: no other job or sweep of this installation has it.
   package var submitID: String?
+  /// Bytes of the job's files, as they were when it was submitted.
+  package var uploadBytes: Int?
 
   /// Where the private half of the registered key is: never the key itself.
   package enum PrivateKey: Codable, Sendable, Equatable {

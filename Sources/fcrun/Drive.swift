@@ -171,6 +171,7 @@ struct Drive: Sendable {
       wakes: LiveWakes(signals: signals, store: installation.store, clock: clock), secrets: LocalSecrets(),
       narrator: narrator, logFolder: { installation.makeLogFolder($0, $1, $2) },
       checkpoints: installation.checkpoints)
+    world.fanOut = try FanOutPolicy.ofEnvironment()
     world.blame = { job, now in
       (try? installation.store.blame(account: job.arrangement.accountFingerprint, at: now)) ?? .none
     }
@@ -188,6 +189,18 @@ struct Drive: Sendable {
     console.say("warning: \(missing.joined(separator: ", ")) not in the environment: masking in the logs is off")
   }
 
+}
+
+extension FanOutPolicy {
+  /// `FCRUN_FAN_OUT`.
+  /// - Throws: ``Failure`` 78 for a word that is none of them.
+  static func ofEnvironment() throws -> FanOutPolicy {
+    guard let word = Context.environment("FCRUN_FAN_OUT") else { return .auto }
+    if let policy = FanOutPolicy(rawValue: word) { return policy }
+    let words = allCases.map(\.rawValue).joined(separator: ", ")
+    throw Failure(
+      status: .notConfigured, message: "FCRUN_FAN_OUT is \(Excerpt.escaped(word)); expected one of \(words)")
+  }
 }
 
 /// What is said when a machine may still be there: the loudest thing fcrun can say.

@@ -10,13 +10,19 @@ import TestSupport
 #endif
 
 extension Bench {
-  /// Puts lines before what every session of the first machine runs, as soon as there is one. They see what is to be run
-  /// in `$SSH_ORIGINAL_COMMAND`.
-  func disturbMachine(_ lines: String) async throws {
+  /// Puts lines before what every session of the first machine, or of all `count` machines, runs, as soon as they are there.
+  /// They see what is to be run in `$SSH_ORIGINAL_COMMAND`.
+  func disturbMachine(_ lines: String, count: Int = 1) async throws {
     let machines = cloud.state + "/machines"
+    let ids = try await eventually("there are \(count) machines") {
+      let ids = (try? FileManager.default.contentsOfDirectory(atPath: machines)) ?? []
+      return ids.count < count ? nil : ids.prefix(count)
+    }
+    for id in ids { try await disturb("\(machines)/\(id)/etc/session", lines) }
+  }
+
+  private func disturb(_ path: String, _ lines: String) async throws {
     try await eventually("the machine has a session script") { () -> Bool? in
-      guard let id = try? FileManager.default.contentsOfDirectory(atPath: machines).first else { return nil }
-      let path = "\(machines)/\(id)/etc/session"
       guard let script = FileManager.default.contents(atPath: path).map({ String(decoding: $0, as: UTF8.self) }),
         let mark = script.range(of: "set -- \"$SSH_ORIGINAL_COMMAND\"")
       else { return nil }
