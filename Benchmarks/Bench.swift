@@ -11,6 +11,7 @@ struct Sizes {
   var ticks: Int
   var offerings = 10_000
   var nodeMegabytes = 16
+  var wideMegabytes = 64
   var jobs: Int
   var finished: Int
 
@@ -32,7 +33,7 @@ struct Bench: ParsableCommand {
   @Option(help: "Rounds of each contest.")
   var rounds: Int?
 
-  @Option(help: "Only works whose name or way has one of these words in it, and logs, jobs, and nodes.")
+  @Option(help: "Only works whose name or way has one of these words in it, and wide, logs, jobs, and nodes.")
   var only: [String] = []
 
   @Option(help: "A folder for the files of it; memory is best.")
@@ -82,6 +83,11 @@ struct Bench: ParsableCommand {
     }
     for contest in contests where isWanted("\(contest.work), \(contest.link.name)") {
       try judged(contest.judge(rounds: rounds))
+    }
+    if isWanted("wide") {
+      let wide = try FanOutContest(count: 4, folder: folder, megabytes: sizes.wideMegabytes)
+      defer { wide.stop() }
+      try judged(wide.contest.judge(rounds: rounds))
     }
     if isWanted("logs") { report.figures += try logs.figures() }
     if isWanted("jobs") {

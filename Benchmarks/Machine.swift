@@ -30,7 +30,8 @@ final class Machine {
     }
     let lines = [
       "Port \(port)", "ListenAddress 127.0.0.1", "HostKey \(folder)/host", "PidFile none",
-      "AuthorizedKeysFile \(folder)/id.pub", "StrictModes no", "UsePAM no", "PasswordAuthentication no",
+      "AuthorizedKeysFile \(folder)/id.pub \(home)/.ssh/authorized_keys", "StrictModes no", "UsePAM no",
+      "PasswordAuthentication no",
       "KbdInteractiveAuthentication no", "UseDNS no", "MaxStartups 500:30:1000", "Subsystem sftp internal-sftp",
       "SetEnv HOME=\(home) PATH=/usr/local/bin:/usr/bin:/bin",
     ]

@@ -5,7 +5,7 @@ import Remote
 import Store
 
 /// Whether the first of several nodes passes the job's files on to the others.
-package enum FanOutPolicy: String, Sendable, CaseIterable {
+package enum FanOutPolicy: String, Sendable {
   /// Where it is likely to be faster.
   case auto
   case always, never

@@ -33,7 +33,7 @@ struct UploadQueue {
   private var differingPieces: [Piece] = []
   private var isLast = false
 
-  private static let filesAtOnce = 4000
+  private static let filesAtOnce = 1000
   private static let lookedAtOnce = 2000
   private static let widePiece = 16 << 20
   private static let closePiece = 1 << 20

@@ -74,6 +74,25 @@ struct EngineJobTests {
     }
   }
 
+  @Test("A node that does not listen to TERM when another one is lost is killed, and what it has made is fetched")
+  func deaf() async throws {
+    try await Bench.run(hosts: "netns") { bench in
+      let spec = try bench.spec([
+        "nodes": 2, "retry": ["attempts": 1], "outputs": ["made"],
+        "command": "trap '' TERM; echo $FCRUN_NODE_RANK >made; echo begun; while :; do sleep 1; done",
+      ])
+      let submit = try bench.start("submit", spec)
+      try await eventually("both have begun", within: 120, else: { submit.err }) {
+        String(decoding: submit.stdout, as: UTF8.self).split(separator: "\n").count == 2 ? true : nil
+      }
+      try bench.cloud.control("POST", "unplug/\(try node(1, bench))")
+      let ended = try await submit.end(within: 120)
+      #expect(ended.code == 76, "\(ended.err)")
+      #expect(bench.text("made") == "0\n")
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
   @Test("Nodes that cannot talk to each other are named before an engine is started")
   func wall() async throws {
     try await Bench.run(["sshd_late_seconds=4"], hosts: "netns") { bench in

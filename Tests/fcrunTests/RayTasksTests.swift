@@ -85,6 +85,21 @@ struct RayTasksTests {
     }
   }
 
+  @Test("The token of a Ray cluster is gone from a machine that is kept")
+  func token() async throws {
+    try await Bench.run { bench in
+      let file = try spec(
+        bench,
+        ["teardown": "on_success", "command": "test -s \"${FCRUN_OUTPUT_DIR%/*}/token\" && echo there; exit 3"])
+      let ended = try await bench.fcrun("submit", file, within: 120)
+      #expect(ended.code == 3 && ended.out == "there\n", "\(ended.err)")
+      let left = try await bench.fcrun("ssh", "grid", "--", "cd; find .fcrun -name 'token*'; pwd")
+      #expect(left.code == 0 && left.out.split(separator: "\n").count == 1, "\(left.out)")
+      #expect(try await bench.fcrun("cancel", "grid").code == 0)
+      #expect(try bench.cloud.ledger().live == 0)
+    }
+  }
+
   @Test("Outputs of any size come whole; one that is missing after a success is 125, a task that is lost 76")
   func sizes() async throws {
     try await Bench.run { bench in
