@@ -129,7 +129,9 @@ extension KillRun {
   private func drive(
     _ arguments: [String], _ blow: Blow?, prints: Bool, env: [String: String] = [:]
   ) async throws -> Ended {
-    let env = Errand.environment.merging(env) { $1 }
+    // Several nodes pass the files on: more places to be killed at.
+    let wide = plan.nodes > 1 ? ["FCRUN_FAN_OUT": "always"] : [:]
+    let env = Errand.environment.merging(wide) { $1 }.merging(env) { $1 }
     let child = try tracing.start(arguments, blow, env: env)
     if case .time(let seconds) = blow { await kill(child, after: seconds) }
     let ended = try await child.end(within: Self.patience)
