@@ -30,6 +30,8 @@ extension JobPlan {
     self = tasks[0]
     self.name = name
     task = nil
+    // What differs is a task's own: setup is done once for each machine.
+    envs = envs.filter { variable in tasks.allSatisfy { $0.envs.contains(variable) } }
     fleet = Fleet(
       tasks: tasks.compactMap { plan in
         plan.task.map {

@@ -82,7 +82,10 @@ private struct SweepMaker {
     let others = Self.foreign.compactMap { field, why in
       node[field].flatMap { $0.value == .bool(false) ? nil : SpecProblem(at: $0.place, path: field, message: why) }
     }
-    guard problems.isEmpty, others.isEmpty else { return .failure(SpecProblems(problems + others)) }
+    let grace = plans[0].limits.outputGrace > 0 ? [] : [Self.withoutGrace(node)]
+    guard problems.isEmpty, others.isEmpty, grace.isEmpty else {
+      return .failure(SpecProblems(problems + others + grace))
+    }
     return .success(.job(JobPlan(fleet: plans, of: name, maxParallel: parallel)))
   }
 
@@ -90,6 +93,12 @@ private struct SweepMaker {
     let message =
       "differs between the tasks, which share the machines of one Ray cluster; expected no ${matrix.…} in it, or engine \"none\""
     return SpecProblem(at: place, path: field, message: message)
+  }
+
+  private static func withoutGrace(_ node: SpecNode) -> SpecProblem {
+    let place = node["limits"]?["output_grace"]?.place ?? node.place
+    let message = "is 0, and what tasks of one cluster print comes home as an output; expected at least a second"
+    return SpecProblem(at: place, path: "limits.output_grace", message: message)
   }
 
   /// What has no meaning for tasks of one cluster.

@@ -20,11 +20,18 @@ extension EngineRecipe {
           ("RAY_USAGE_STATS_ENABLED", "0"), ("PYTHONUNBUFFERED", "1"),
           // A silent node costs seconds: with Ray's own values it is 7 minutes.
           ("RAY_grpc_client_keepalive_time_ms", "10000"), ("RAY_grpc_client_keepalive_timeout_ms", "10000"),
-        ].map { Launch.Variable(name: $0.0, value: $0.1) }
+        ].map { Launch.Variable(name: $0.0, value: $0.1) } + (tasks == nil ? [] : ofTasks)
       },
       prepare: { _, rank in find + install + start + (rank == 0 ? head : worker) },
       command: { _, rank in rank > 0 ? find + serve : find + interpreter + (tasks?.script ?? "") + drive })
   }
+
+  /// A task is a process of its own below Ray's: who ends the small one would leave the large one beside its second try. So what is short
+  /// of memory is the kernel's to end, and what outlives its parent is ended with it.
+  private static let ofTasks = [
+    ("RAY_memory_monitor_refresh_ms", "0"), ("RAY_task_oom_retries", "0"),
+    ("RAY_kill_child_processes_on_worker_exit_with_raylet_subreaper", "true"),
+  ].map { Launch.Variable(name: $0.0, value: $0.1) }
 
   /// Ray that was installed here is used.
   private static let find = #"""

@@ -27,7 +27,7 @@ package enum FanOut {
       """#
   }
 
-  /// On the first node: sends to all of them at once. Prints a line for each that has all of it: `ok IP`.
+  /// On the first node: sends to all of them at once. Prints a line for each that has all of it: `ok IP PORT`.
   package static func send(_ workdir: String, to peers: [Cluster.Node], as number: String, in control: String) -> String
   {
     let known = peers.map { "\($0.sshPort == 22 ? $0.ip : "[\($0.ip)]:\($0.sshPort)") \($0.hostKey)\n" }.joined()
@@ -39,7 +39,7 @@ package enum FanOut {
         (set -- $peer
           tar -C "$W" -cf - . | ssh -F /dev/null -i key -p "$2" -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile=known_hosts \
             -o StrictHostKeyChecking=yes -o ConnectTimeout=5 -o ServerAliveInterval=5 -o ServerAliveCountMax=3 -o LogLevel=ERROR \
-            "$3@$1" "$what" >/dev/null && echo "ok $1") &
+            "$3@$1" "$what" >/dev/null && echo "ok $1 $2") &
       done
       wait
       """#
@@ -69,9 +69,14 @@ package enum FanOut {
     "tar -C \"\(control.replacing("~/", with: "$HOME/"))/fan-out.\(number)\" -xpof -"
   }
 
-  /// `$4` is the mark. In the file itself, which keeps its owner and mode.
-  private static let forget =
-    #"if [ -f authorized_keys ]; then grep -vF " $4" authorized_keys >fcrun.keys; cat fcrun.keys >authorized_keys; rm -f fcrun.keys; fi"#
+  /// `$4` is the mark. In the file itself, which keeps its owner and mode, and only once the rest of it is written beside it: on a full disk
+  /// nobody must be locked out.
+  private static let forget = #"""
+    if grep -qsF " $4" authorized_keys; then
+        grep -vF " $4" authorized_keys >fcrun.keys; r=$?
+        [ $r -le 1 ] && printf '\n' >>fcrun.keys && cat fcrun.keys >authorized_keys; rm -f fcrun.keys
+      fi
+    """#
 
   private static func mark(_ job: String) -> String { "fcrun-fan-out-\(job)" }
 

@@ -4,20 +4,17 @@ import Jobs
 import Remote
 import Store
 
-/// Whether the first of several nodes passes the job's files on to the others.
-package enum FanOutPolicy: String, Sendable {
-  /// Where it is likely to be faster.
-  case auto
-  case always, never
-
+extension FanOutPolicy {
   /// Bytes for which it is worth a look: less is there before the nodes have been asked where they are.
   private static let much = 64 << 20
   /// Bytes a second. Where one node took more our way is as good as a network of 1 Gbit/s, on which the first node sends to all others.
   private static let fast = 60e6
 
-  /// Before anything is sent. A workdir of the user's own may hold more than the job's files, or be shared.
+  /// Before anything is sent. A workdir of the user's own may hold more than the job's files, or be shared; a checkpoint is each node's own.
   func begins(_ job: JobRecord) -> Bool {
-    guard self != .never, job.context.plan.nodes > 1, job.context.plan.workdir == nil, !job.context.plan.files.isEmpty
+    guard self != .never, job.context.plan.nodes > 1, job.context.plan.workdir == nil,
+      job.context.plan.checkpoint == nil,
+      !job.context.plan.files.isEmpty
     else {
       return false
     }
@@ -30,14 +27,19 @@ package enum FanOutPolicy: String, Sendable {
   }
 }
 
+extension JobRecord {
+  fileprivate var fanOut: FanOutPolicy { arrangement.fanOut ?? .auto }
+}
+
 extension World {
   /// To all nodes at once; or to the first, which passes it on, and then to the others what they still lack.
   func sendFiles(_ attempt: Attempt, for job: JobRecord) async -> [WorkerEvent.Kind] {
-    guard fanOut.begins(job) else { return await each(attempt.machines) { await sent(to: $0, attempt, job) } }
+    let policy = job.fanOut
+    guard policy.begins(job) else { return await each(attempt.machines) { await sent(to: $0, attempt, job) } }
     let start = clock.now()
     let first = await sent(to: attempt.machines[0], attempt, job)
     guard case .transferred(let whole) = first else { return [first] }
-    if fanOut.goesOn(whole.bytes, in: clock.now() - start) { await passOn(attempt, whole.bytes, for: job) }
+    if policy.goesOn(whole.bytes, in: clock.now() - start) { await passOn(attempt, whole.bytes, for: job) }
     _ = await each(attempt.machines) { await told(FanOut.end(of: job.id, in: job.control(of: attempt)), $0, job) }
     return await [first] + each(Array(attempt.machines.dropFirst())) { await sent(to: $0, attempt, job) }
   }
@@ -58,10 +60,12 @@ extension World {
     guard !others.isEmpty else { return }
     narrator.tell(.note(job: job.id, "node 0 passes the files on to the others"))
     let peers = others.map { cluster.nodes[$0.node] }
-    _ = await told(
+    let answer = await told(
       FanOut.send(job.workdir, to: peers, as: number, in: control), head, job,
       within: Self.patience(for: bytes * peers.count))
-    _ = await each(others) { machine in
+    // Only where all of it has come: what still comes goes where it is unpacked, wherever that is moved to.
+    let whole = zip(others, peers).filter { answer?.contains("ok \($1.ip) \($1.sshPort)\n") == true }.map(\.0)
+    _ = await each(whole) { machine in
       await told(FanOut.take(job.workdir, as: number, in: control), machine, job)
     }
   }
@@ -72,7 +76,7 @@ extension World {
   /// Where the nodes are for each other; nil where they cannot be told apart, or are one computer.
   private func apart(_ attempt: Attempt, for job: JobRecord) async -> Cluster? {
     let cluster = attempt.cluster(of: job, at: await whereabouts(attempt, for: job).map(\.facts))
-    return fanOut == .always || cluster.isDistinct && !cluster.isOneComputer ? cluster : nil
+    return job.fanOut == .always || cluster.isDistinct && !cluster.isOneComputer ? cluster : nil
   }
 
   /// What a script prints; nil where it fails.

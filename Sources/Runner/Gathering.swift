@@ -99,10 +99,13 @@ extension World {
 
 extension JobPlan {
   /// nil: nothing stands around the command.
-  var recipe: EngineRecipe? {
+  var recipe: EngineRecipe? { recipe(hiding: []) }
+
+  /// - Parameter secrets: values that must not come home in a log.
+  func recipe(hiding secrets: [String]) -> EngineRecipe? {
     switch brings {
     case .none: nil
-    case .ray: .ray(version: engine?.version, tasks: fleet.map { RayTasks($0, of: self) })
+    case .ray: .ray(version: engine?.version, tasks: fleet.map { RayTasks($0, of: self, hiding: secrets) })
     case .torchrun: .torchrun
     case .mpi: .mpi
     }
@@ -152,10 +155,10 @@ extension String {
 }
 
 extension RayTasks {
-  fileprivate init(_ fleet: Fleet, of job: JobPlan) {
+  fileprivate init(_ fleet: Fleet, of job: JobPlan, hiding secrets: [String]) {
     self.init(
       tasks: fleet.tasks.map(Task.init), place: Fleet.place, folder: Fleet.folder(of: job.name),
-      gpus: job.engine?.gpusPerTask, cpus: job.engine?.cpusPerTask ?? 1, atOnce: fleet.maxParallel)
+      gpus: job.engine?.gpusPerTask, cpus: job.engine?.cpusPerTask ?? 1, atOnce: fleet.maxParallel, hiding: secrets)
   }
 }
 

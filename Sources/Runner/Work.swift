@@ -260,7 +260,8 @@ extension World {
       control: job.control(of: attempt), workdir: job.workdir,
       environment: environment(on: machine, in: attempt, as: cluster, for: job), setup: plan.setup,
       command: plan.command.remote, maxDuration: plan.limits.maxDuration.map(Double.init),
-      grace: Double(plan.limits.killGrace), isUploaded: true, engine: plan.recipe?.wrapping(cluster, machine.node))
+      grace: Double(plan.limits.killGrace), isUploaded: true,
+      engine: plan.recipe(hiding: plan.secrets.compactMap(secrets.value)).map { $0.wrapping(cluster, machine.node) })
   }
 
   /// fcrun's own variables, then the user's: a user's own value always wins.

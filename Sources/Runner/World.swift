@@ -19,7 +19,6 @@ package struct World: Sendable {
   /// nil: none are kept.
   package var checkpoints: (any Checkpoints)?
   package var strands: any Strands
-  package var fanOut = FanOutPolicy.never
   /// Of the job that is driven in it.
   let idleTime = IdleTime()
 

@@ -47,6 +47,8 @@ package struct Arrangement: Codable, Sendable, Equatable {
   package var submitID: String?
   /// Bytes of the job's files, as they were when it was submitted.
   package var uploadBytes: Int?
+  /// nil: ``FanOutPolicy/auto``. Of the submit, so that whoever goes on does the same, and clears away what it leaves.
+  package var fanOut: FanOutPolicy?
 
   /// Where the private half of the registered key is: never the key itself.
   package enum PrivateKey: Codable, Sendable, Equatable {
@@ -68,6 +70,13 @@ package struct Arrangement: Codable, Sendable, Equatable {
     self.candidates = candidates
     self.volumeIDs = volumeIDs
   }
+}
+
+/// Whether the first of several nodes passes the job's files on to the others.
+package enum FanOutPolicy: String, Codable, Sendable {
+  /// Where it is likely to be faster.
+  case auto
+  case always, never
 }
 
 /// One line of a job's journal: what happened, and where it led.

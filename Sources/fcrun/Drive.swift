@@ -171,7 +171,6 @@ struct Drive: Sendable {
       wakes: LiveWakes(signals: signals, store: installation.store, clock: clock), secrets: LocalSecrets(),
       narrator: narrator, logFolder: { installation.makeLogFolder($0, $1, $2) },
       checkpoints: installation.checkpoints)
-    world.fanOut = try FanOutPolicy.ofEnvironment()
     world.blame = { job, now in
       (try? installation.store.blame(account: job.arrangement.accountFingerprint, at: now)) ?? .none
     }

@@ -18,15 +18,23 @@ extension JobPlan {
   /// folder is not known yet; that all above it are folders is.
   var outputProblems: [SpecProblem] {
     nodeFolders.flatMap { node in
-      outputs.compactMap { output in
+      (outputs + tasksOutputs).compactMap { output in
         obstacle(to: node + output.foldersAbove, mustBeWritable: true).map {
           SpecProblem(at: output.place, path: output.field, message: $0)
         }
       }
-        + [obstacle(to: node + ["\(name)-outputs"], mustBeWritable: false)].compactMap {
-          $0.map { SpecProblem(file: file, line: 1, column: 1, path: "name", message: $0) }
+        + folders.compactMap { obstacle(to: node + [$0], mustBeWritable: false) }.map {
+          SpecProblem(file: file, line: 1, column: 1, path: "name", message: $0)
         }
     }
+  }
+
+  private var tasksOutputs: [OutputPlan] { fleet?.tasks.flatMap(\.outputs) ?? [] }
+
+  /// That come by themselves.
+  private var folders: [String] {
+    let ofTasks = fleet.map { [Fleet.folder(of: name)] + $0.tasks.map { "\($0.name)-outputs" } }
+    return ["\(name)-outputs"] + (ofTasks ?? [])
   }
 
   /// Below ``root``: node 0 has no folder of its own.

@@ -7,14 +7,14 @@ import Testing
 /// The client against servers that misbehave, over real sockets on the loopback.
 @Suite struct HTTPTests {
   private func client(
-    _ server: ScriptedServer, key: String? = "sekret", timeout: Duration = .seconds(20)
+    _ server: ScriptedServer, key: String? = "sekret", timeout: Duration = .seconds(200)
   ) throws -> HTTPForwardCompute {
     try HTTPForwardCompute(baseURL: server.url + "/prefix/", apiKey: key, timeout: timeout, userAgent: "fcrun/9.9")
   }
 
   /// The error of a list of instances that is answered with `reply`.
   private func failure(
-    of reply: ScriptedServer.Reply, timeout: Duration = .seconds(20)
+    of reply: ScriptedServer.Reply, timeout: Duration = .seconds(200)
   ) async throws -> (error: APIError?, requests: [ScriptedServer.Request]) {
     let server = try ScriptedServer(reply)
     defer { server.stop() }

@@ -44,6 +44,12 @@ import Testing
     #expect(try plan(members + #", "on_node_loss": "fail""#).onLoss == .fail)
   }
 
+  @Test func whatDiffersIsInTheEnvironmentOfItsTaskOnly() throws {
+    let plan = try plan(#""engine": "ray", "matrix": {"n": [5, 7]}, "envs": {"A": "all", "D": "set-${matrix.n}"}"#)
+    #expect(plan.envs.map(\.name) == ["A"], "setup, once for each machine, must not see the first task's")
+    #expect(plan.fleet?.tasks.map { $0.envs.map(\.value) } == [["all", "set-5"], ["all", "set-7"]])
+  }
+
   @Test func anArrayDoesTheSame() throws {
     let text = #"{"resources": {"max_hourly_price": "3"}, "command": "x", "engine": "ray"}"#
     let parsed = SpecNode.parse(bytes: Array(text.utf8), file: "job.json")
@@ -66,6 +72,10 @@ import Testing
     (
       #""engine": "ray", "matrix": {"n": [1, 2]}, "workdir": "~/${matrix.n}""#,
       "2:54: workdir: differs between the tasks"
+    ),
+    (
+      #""engine": "ray", "matrix": {"n": [1]}, "limits": {"output_grace": 0}"#,
+      "2:67: limits.output_grace: is 0, and what tasks of one cluster print"
     ),
     (#""engine": "ray", "matrix": {"n": [1]}, "reuse": true"#, "2:49: reuse: is given beside engine ray"),
     (

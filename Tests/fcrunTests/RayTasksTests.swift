@@ -32,8 +32,8 @@ struct RayTasksTests {
     def init(**how): pass
     def nodes(): return [{"Alive": True, "NodeManagerAddress": os.environ["FCRUN_NODE_IP"], "Resources": {"CPU": 2}}]
     def get(one): return getattr(one, "it", one).result()
-    def wait(some, num_returns):
-        done, _ = concurrent.futures.wait([one.it for one in some], return_when="FIRST_COMPLETED")
+    def wait(some, num_returns, timeout):
+        done, _ = concurrent.futures.wait([one.it for one in some], timeout, return_when="FIRST_COMPLETED")
         return [one for one in some if one.it in done][:num_returns], []
     """#
 
@@ -100,6 +100,43 @@ struct RayTasksTests {
     }
   }
 
+  @Test("Tasks that run beside each other are not in each other's way, and no secret comes home in a log")
+  func apart() async throws {
+    try await Bench.run { bench in
+      try bench.write("src/out/here", "")
+      try bench.write("src/in.txt", "given\n")
+      let file = try spec(
+        bench,
+        [
+          "files": ["src"], "matrix": ["n": [0, 1]], "secrets": ["TOKEN"],
+          "outputs": ["src/out/made", "deep/**/*.pt", "src/in.txt", "latest"],
+          "command": """
+          echo $FCRUN_MATRIX_N >src/out/made; mkdir -p deep/a/b; touch deep/a/b/x.pt deep/y.pt; ln -s nowhere latest
+          sleep 1; cat src/out/made; echo "token $TOKEN; $(printf %s "$TOKEN" | base64)"; sleep 300 & echo $! >"$FCRUN_OUTPUT_DIR/left"
+          """,
+        ])
+      let ended = try await bench.fcrun("submit", file, env: ["TOKEN": "sesame-open-now"], within: 120)
+      #expect(ended.code == 0, "\(ended.err)")
+      for index in 0...1 {
+        #expect(bench.text("grid-\(index)/src/out/made") == "\(index)\n")
+        #expect(bench.text("grid-\(index)/src/in.txt") == "given\n", "what it names of the job's own files")
+        for name in ["a/b/x.pt", "y.pt"] { #expect(bench.read("grid-\(index)/deep/\(name)") != nil) }
+        let link = try FileManager.default.destinationOfSymbolicLink(atPath: bench.work + "/grid-\(index)/latest")
+        #expect(link == "nowhere")
+        let log = bench.text("grid-tasks/\(index)/stdout.log") ?? ""
+        #expect(log.hasPrefix("\(index)\ntoken ***************; *"), "\(log)")
+        let left = pid_t(bench.text("grid-\(index)-outputs/left")?.dropLast() ?? "") ?? 0
+        #expect(left > 0 && Processes.parent(of: left) == nil, "what a task leaves running is ended")
+      }
+      let again = try bench.start("submit", file, env: ["TOKEN": "sesame-open-now"])
+      try await again.says("asking for")
+      let rows = try await bench.fcrun("results", "grid", "--json").json["data"].items
+      #expect(rows.map { $0["exit_code"].int } == [nil, nil], "those of the job before it are not its own")
+      again.signal(15)
+      #expect(try await again.end().code == 143)
+    }
+  }
+
   @Test("Outputs of any size come whole; one that is missing after a success is 125, a task that is lost 76")
   func sizes() async throws {
     try await Bench.run { bench in
@@ -130,16 +167,18 @@ struct RayTasksTests {
       #expect(
         ended.code == 1 && ended.err.contains("wants 9 CPUs, and no machine here has more than 2"), "\(ended.err)")
       let slow = try spec(
-        bench, ["matrix": ["n": [0, 100]], "name": "slow", "command": "echo $FCRUN_MATRIX_N; sleep $FCRUN_MATRIX_N"])
+        bench,
+        [
+          "matrix": ["n": [0, 100, 100]], "max_parallel": 1, "name": "slow",
+          "command": "echo $FCRUN_MATRIX_N; echo begun >>'\(bench.counter)'; sleep $FCRUN_MATRIX_N",
+        ])
       let submit = try bench.start("submit", slow)
-      try await eventually("the first is done", else: { submit.err }) {
-        String(decoding: submit.stdout, as: UTF8.self).contains("[0] 0") ? true : nil
-      }
+      try await eventually("the second runs", else: { submit.err }) { bench.runs == 2 ? true : nil }
       #expect(try await bench.fcrun("cancel", "slow", within: 90).code == 0)
       #expect(try await submit.end().code == 130)
-      #expect(bench.text("slow-tasks/0/stdout.log") == "0\n")
+      for index in ["0", "100"] { #expect(bench.text("slow-tasks/\(index == "0" ? 0 : 1)/stdout.log") == "\(index)\n") }
       let rows = try await bench.fcrun("results", "slow", "--json").json["data"].items
-      #expect(rows.map { $0["exit_code"].int } == [0, nil])
+      #expect(rows.map { $0["exit_code"].int } == [0, 143, nil], "also what ran has a log; what waited has not begun")
       #expect(try bench.cloud.ledger().live == 0)
     }
   }

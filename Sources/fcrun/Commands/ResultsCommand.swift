@@ -254,6 +254,7 @@ struct FleetView {
 
   /// A line of `results.jsonl`, which the machines write.
   struct End: Decodable {
+    var job: String
     var index: Int
     var exitCode: Int
     var seconds: Double?
@@ -264,7 +265,8 @@ struct FleetView {
   init?(_ job: JobRecord) {
     guard let fleet = job.context.plan.fleet else { return nil }
     let root = job.context.plan.root
-    let ends = End.read("\(root)/\(Fleet.folder(of: job.name))/results.jsonl")
+    // A job of the same name leaves its own in the same place.
+    let ends = End.read("\(root)/\(Fleet.folder(of: job.name))/results.jsonl", of: job.id)
     self.job = job
     rows = fleet.tasks.map { task in
       let end = ends[task.task.index]
@@ -295,7 +297,7 @@ extension FleetView.Row {
     .object(of: [
       ("index", .integer(task.index)), ("matrix", task.json),
       ("exit_code", end.map { .integer($0.exitCode) } ?? .null),
-      ("duration", end?.seconds.map { .integer(Int($0.rounded())) } ?? .null),
+      ("duration", end?.seconds.flatMap { Int(exactly: $0.rounded()) }.map(JSONValue.integer) ?? .null),
       ("node", end?.node.map(JSONValue.integer) ?? .null),
       ("result", result.isEmpty ? .null : .object(of: result.map { ($0.name, $0.value) })),
     ])
@@ -303,12 +305,18 @@ extension FleetView.Row {
 }
 
 extension FleetView.End {
-  /// By index. What cannot be read is not there: the file comes from a machine.
-  static func read(_ path: String) -> [Int: FleetView.End] {
+  /// A file that comes from a machine: more than this is no table of at most ten thousand tasks.
+  private static let most = 64 << 20
+
+  /// By index. What cannot be read is not there.
+  static func read(_ path: String, of job: String) -> [Int: FleetView.End] {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
-    let lines = FileManager.default.contents(atPath: path)?.split(separator: UInt8(ascii: "\n")) ?? []
-    let ends = lines.compactMap { try? decoder.decode(FleetView.End.self, from: $0) }.map { ($0.index, $0) }
+    let whole = FileManager.default.contents(atPath: path) ?? Data()
+    let lines = whole.count > most ? [] : whole.split(separator: UInt8(ascii: "\n"))
+    let ends = lines.compactMap { try? decoder.decode(FleetView.End.self, from: $0) }.filter { $0.job == job }.map {
+      ($0.index, $0)
+    }
     return Dictionary(ends) { $1 }
   }
 }

@@ -92,7 +92,7 @@ struct Submission {
   func run() async throws {
     let work = try plannedWork()
     let upload = try work.scan(shown: source.shown)
-    _ = try FanOutPolicy.ofEnvironment()
+    let fanOut = try FanOutPolicy.ofEnvironment()
     let installation = try Installation.open()
     if let id = options.id, !options.dryRun, let first = try installation.store.subject(submitID: id) {
       return try await again(first, work, installation)
@@ -104,7 +104,7 @@ struct Submission {
     try prepared.requireCandidates()
     var record = try await prepared.record(on: cloud, owner: installation.owner, at: LiveClock().now())
     record.arrangement.submitID = options.id
-    record.arrangement.uploadBytes = upload.totalBytes
+    (record.arrangement.uploadBytes, record.arrangement.fanOut) = (upload.totalBytes, fanOut)
     if options.detach || isatty(STDIN_FILENO) != 1 { try Passphrases.refuseToAsk(for: record.arrangement.key) }
     guard confirm(prepared, upload) else { throw Failure(status: .interrupted, message: "nothing was created") }
     if let sweep = prepared.sweep { return try await submit(sweep, like: record, work, installation, cloud) }
