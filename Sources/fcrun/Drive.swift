@@ -153,8 +153,15 @@ struct Drive: Sendable {
       next: "end it where it runs, then: fcrun resume \(id)")
   }
 
+  /// Whoever has just come says who it is a moment later.
   private func owner(of id: String) -> String {
-    Lease.owner(folder: installation.folder(of: id)).map { " (process \($0))" } ?? ""
+    let folder = installation.folder(of: id)
+    for _ in 0..<100 {
+      if let owner = Lease.owner(folder: folder) { return " (process \(owner))" }
+      guard Lease.isHeld(folder: folder) else { break }
+      usleep(10_000)
+    }
+    return ""
   }
 
   func world(

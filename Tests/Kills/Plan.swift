@@ -104,6 +104,8 @@ package struct Terrain: Sendable {
   /// Jobs beside each other in a run of kind `post`, and connections cut in one of kind `ssh`.
   package var cutsOfPost = 16
   package var cutsOfSSH = 10
+  /// Of a job that has several.
+  package var mostNodes = 8
 
   package init() {}
 }
@@ -124,7 +126,7 @@ extension Plan {
     for _ in 0..<[0, 0, 1, 1, 2][random.below(5)] {
       resumes.append(random.blow(within: terrain.seconds, hasFailpoints: terrain.hasFailpoints))
     }
-    if random.below(4) == 0 { nodes = 2 + random.below(3) }
+    if random.below(4) == 0 { nodes = 2 + random.below(terrain.mostNodes - 1) }
   }
 }
 
