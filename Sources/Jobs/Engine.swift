@@ -26,7 +26,7 @@ package struct EngineChoice: Codable, Sendable, Equatable {
   package var engine: Engine
   /// The version to install where another one, or none, is there; nil: what is there is used, and nothing installed.
   package var version: String?
-  /// What a task of a fleet takes of its machine; nil: no GPU, one core.
+  /// What a task of a fleet takes of its machine; nil: one GPU where the machines have any, and one core.
   package var gpusPerTask: Int?
   package var cpusPerTask: Int?
 

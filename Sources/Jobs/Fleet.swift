@@ -23,9 +23,7 @@ package struct Fleet: Codable, Sendable, Equatable {
 
 extension JobPlan {
   /// One job for all of the tasks, which differ in nothing but what a task may have of its own.
-  /// - Parameters:
-  ///   - tasks: each as a job of a sweep.
-  ///   - written: the spec's own outputs, for the place of what is said of them.
+  /// - Parameter tasks: each as a job of a sweep.
   init(fleet tasks: [JobPlan], of name: String, maxParallel: Int?) {
     self = tasks[0]
     self.name = name
