@@ -37,7 +37,8 @@ struct UploadQueue {
   private static let lookedAtOnce = 2000
   private static let widePiece = 16 << 20
   private static let closePiece = 1 << 20
-  private static let littleDiffers = 64 << 20
+  /// What all channels may have under way when a connection ends, wherever it begins.
+  private static let underWay = (UploadVerb.mostLanes + 1) * widePiece
 
   /// A later source overwrites an earlier one.
   init(_ tree: UploadTree) {
@@ -95,22 +96,21 @@ struct UploadQueue {
 
   private func whole(_ file: Int) -> Piece { Piece(file: file, range: 0..<(tree.entries[file].fileSize ?? 0)) }
 
-  /// Where little differs, how little it is: a look costs the machine some processes.
+  /// Where a file begins to differ, how much: what a cut upload had under way is there for the most part. Farther on all is new as a rule, and
+  /// a look costs the machine some processes.
   mutating func lookCloser() {
     let coarse = Dictionary(grouping: pieces, by: \.file)
     pieces = []
     for (file, differing) in coarse.sorted(by: { $0.key < $1.key }) {
-      let bytes = differing.reduce(0) { $0 + $1.range.count }
-      if bytes <= max(Self.littleDiffers, (tree.entries[file].fileSize ?? 0) / 4) {
-        requests += differing.flatMap { $0.split(into: Self.closePiece) }.map { .hash($0) }
-      } else {
-        differingPieces += differing
-      }
+      let near = max(Self.underWay, (tree.entries[file].fileSize ?? 0) / 4) / Self.widePiece
+      let ordered = differing.sorted { $0.range.lowerBound < $1.range.lowerBound }
+      requests += ordered.prefix(near).flatMap { $0.split(into: Self.closePiece) }.map { .hash($0) }
+      differingPieces += ordered.dropFirst(near)
     }
   }
 
   mutating func sendTheRest() {
-    (pieces, members) = (differingPieces + pieces, (held + members).sorted())
+    (pieces, members) = (Piece.joined(differingPieces + pieces), (held + members).sorted())
     (differingPieces, held, isLooking) = ([], [], false)
   }
 

@@ -26,6 +26,18 @@ enum UploadRequest: Sendable {
         Piece(file: file, range: $0..<min($0 + length, range.upperBound))
       }
     }
+
+    /// In order, those that meet as one: each that is sent costs the machine some processes.
+    static func joined(_ pieces: [Piece]) -> [Piece] {
+      let ordered = pieces.sorted { ($0.file, $0.range.lowerBound) < ($1.file, $1.range.lowerBound) }
+      return ordered.reduce(into: []) { joined, piece in
+        if let last = joined.last, last.file == piece.file, last.range.upperBound == piece.range.lowerBound {
+          joined[joined.count - 1].range = last.range.lowerBound..<piece.range.upperBound
+        } else {
+          joined.append(piece)
+        }
+      }
+    }
   }
 
   /// As it goes to the machine.

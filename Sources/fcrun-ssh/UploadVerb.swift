@@ -10,7 +10,7 @@ final class UploadVerb {
   /// A larger file goes in pieces.
   nonisolated static let large = 8 << 20
   /// One channel is held to sshd's window of 2 MiB for each round trip. sshd allows ten sessions, of which others need some.
-  static let mostLanes = 4
+  nonisolated static let mostLanes = 4
 
   private let verb: Upload
   private let ways: Ways
