@@ -91,7 +91,9 @@ struct Bench: ParsableCommand {
     }
     if isWanted("logs") { report.figures += try logs.figures() }
     if isWanted("jobs") {
-      try judged(cloud.noOp(rounds: rounds))
+      let (verdict, requests) = try cloud.noOp(rounds: rounds)
+      try judged(verdict)
+      report.figures += requests
       report.figures += try cloud.figures()
     }
     if isWanted("nodes") { report.figures += try cloud.nodes() }

@@ -12,7 +12,8 @@ struct CloudJobs {
   let folder: String
   let sizes: Sizes
 
-  private static let boot = 0.3
+  /// Seconds.
+  static let boot = 0.3
   private var state: String { folder + "/state" }
 
   // MARK: The cloud
@@ -48,58 +49,6 @@ struct CloudJobs {
     return path
   }
 
-  // MARK: One job
-
-  /// A job that does nothing, by fcrun and by a script that a careful person would write, less the time that the machine boots.
-  func noOp(rounds: Int) throws -> Verdict {
-    let job = try write(
-      "noop.json",
-      #"{"resources": {"max_hourly_price": "30.00"}, "command": "true", "limits": {"max_duration": "10m"}, "retry": {"attempts": 1}}"#
-    )
-    let script = try write("baseline.sh", Self.baseline)
-    return try withCloud { environment in
-      let less = { (usage: Usage) in
-        Usage(seconds: usage.seconds - Self.boot, cpu: usage.cpu, memory: usage.memory)
-      }
-      let contest = Contest(
-        work: "a job that does nothing, less its boot", link: .loopback,
-        fcrun: { less(try Program.run([Binaries.fcrun, "submit", job, "--yes"], environment: environment)) },
-        others: [
-          Contender(name: "curl, ssh master, rsync", goal: 1) {
-            less(try Program.run(["/bin/sh", script], environment: environment))
-          }
-        ])
-      return try contest.judge(rounds: rounds)
-    }
-  }
-
-  /// Picks the cheapest, creates, polls, connects once, sends, runs, fetches, deletes and sees it gone.
-  private static let baseline = #"""
-    set -eu
-    api() { curl -sS -f -X "$1" -H "Authorization: Bearer $FORWARD_COMPUTE_API_KEY" -H 'Content-Type: application/json' ${3:+-d "$3"} "$FORWARD_COMPUTE_BASE_URL$2"; }
-    field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" | head -n 1; }
-    W=$(mktemp -d); trap 'rm -rf "$W"' EXIT
-    api GET '/v1/spot/compute/offerings?available=true' >"$W/offerings"
-    offering=$(tr '{' '\n' <"$W/offerings" | sed -n 's/.*"hourly_price":"\{0,1\}\([0-9.]*\).*"id":"\([^"]*\)".*/\1 \2/p' | sort -n | head -n 1 | cut -d' ' -f2)
-    key=$(api GET /v1/spot/ssh-keys/ | field id)
-    id=$(api POST /v1/spot/instances/ "{\"name\":\"b$$\",\"offering_id\":\"$offering\",\"ssh_key_id\":\"$key\"}" | field id)
-    while :; do
-      api GET "/v1/spot/instances/$id" >"$W/i"
-      grep -q '"status":"active"' "$W/i" && break
-      sleep 0.1
-    done
-    port=$(field ssh_port <"$W/i"); user=$(field ssh_user <"$W/i"); host=$(field ip <"$W/i")
-    S="ssh -F none -i $FCRUN_SSH_KEY -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ControlPath=$W/m -p $port"
-    $S -o ControlMaster=yes -o ControlPersist=30 -fN "$user@$host"
-    mkdir "$W/in" "$W/out"
-    rsync -a -e "$S" "$W/in/" "$user@$host:work/"
-    $S "$user@$host" 'cd work && true' >"$W/log"
-    rsync -a -e "$S" "$user@$host:work/" "$W/out/"
-    $S -O exit "$user@$host" 2>/dev/null
-    api DELETE "/v1/spot/instances/$id" >/dev/null
-    while api GET "/v1/spot/instances/$id" >"$W/i" 2>/dev/null && ! grep -q '"status":"deleted"' "$W/i"; do sleep 0.1; done
-    """#
-
   // MARK: Many jobs
 
   func figures() throws -> [Figure] { try help() + plan() + many() + list() }
@@ -129,7 +78,7 @@ struct CloudJobs {
     ]
   }
 
-  private static func get(_ path: String, _ environment: [String: String]) throws -> Data {
+  static func get(_ path: String, _ environment: [String: String]) throws -> Data {
     let url = (environment["FORWARD_COMPUTE_BASE_URL"] ?? "") + path
     let file = NSTemporaryDirectory() + "/fcrun-bench-offerings-\(getpid())"
     defer { unlink(file) }

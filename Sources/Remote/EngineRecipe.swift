@@ -38,7 +38,7 @@ package struct EngineRecipe: Sendable {
     fcrun_say() { printf 'fcrun: %s\n' "$*" >&2; }
     # What was started here and left to itself is known by the folder of its outputs; what this shell still waits for is not meant.
     fcrun_parent() { { read -r fcrun_t <"/proc/$1/stat"; } 2>/dev/null && set -- ${fcrun_t##*) } && fcrun_parent=$2; }
-    fcrun_others() {
+    fcrun_marked() {
       grep -lsF "FCRUN_OUTPUT_DIR=$fcrun_control/outputs" /proc/[0-9]*/environ | while read -r fcrun_p; do
         fcrun_p=${fcrun_p#/proc/}; fcrun_p=${fcrun_p%/environ}
         fcrun_parent "$fcrun_p" || continue
@@ -48,6 +48,12 @@ package struct EngineRecipe: Sendable {
         done
         printf '%s\n' "$fcrun_p"
       done
+    }
+    # Who becomes another program has no environment for a moment: nobody is there when nobody is there twice.
+    fcrun_others() {
+      fcrun_m=$(fcrun_marked)
+      [ -n "$fcrun_m" ] || fcrun_m=$(fcrun_marked)
+      [ -z "$fcrun_m" ] || printf '%s\n' "$fcrun_m"
     }
     # Ends what runs on beside the command: TERM, and KILL for what is still there after some seconds.
     fcrun_clear() {

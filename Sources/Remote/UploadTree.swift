@@ -85,16 +85,6 @@ package struct UploadTree: Sendable, Equatable {
     }
   }
 
-  /// The rules of one folder's own ignore files.
-  private static func scopes(in folder: [UInt8], _ below: [[UInt8]]) throws(Failure) -> [Scope] {
-    var scopes: [Scope] = []
-    for file in [".gitignore", ".fcrunignore"] {
-      guard let text = try textIfThere(folder + [Path.slash] + Array(file.utf8)) else { continue }
-      scopes.append(Scope(depth: below.count, rules: IgnoreRules(text)))
-    }
-    return scopes
-  }
-
   /// The last word counts: deeper files over shallower ones, the spec's own patterns over all.
   private static func isIgnored(_ place: [[UInt8]], _ isFolder: Bool, _ scopes: [Scope]) -> Bool {
     for scope in scopes.reversed() {
