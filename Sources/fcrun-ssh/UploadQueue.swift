@@ -34,7 +34,7 @@ struct UploadQueue {
   private var isLast = false
 
   private static let filesAtOnce = 1000
-  private static let lookedAtOnce = 2000
+  private static let lookedAtOnce = 2500
   private static let widePiece = 16 << 20
   private static let closePiece = 1 << 20
   /// What all channels may have under way when a connection ends, wherever it begins.
