@@ -33,7 +33,7 @@ struct Bench: ParsableCommand {
   @Option(help: "Rounds of each contest.")
   var rounds: Int?
 
-  @Option(help: "Only works whose name or way has one of these words in it, and wide, logs, jobs, and nodes.")
+  @Option(help: "Only works whose name or way has one of these words in it, and wide, logs, flood, jobs, and nodes.")
   var only: [String] = []
 
   @Option(help: "A folder for the files of it; memory is best.")
@@ -90,6 +90,7 @@ struct Bench: ParsableCommand {
       try judged(wide.contest.judge(rounds: rounds))
     }
     if isWanted("logs") { report.figures += try logs.figures() }
+    if isWanted("flood") { report.figures += try cloud.flood() }
     if isWanted("jobs") {
       let (verdict, requests) = try cloud.noOp(rounds: rounds)
       try judged(verdict)

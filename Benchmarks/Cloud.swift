@@ -87,6 +87,26 @@ struct CloudJobs {
     return try Data(contentsOf: URL(filePath: file))
   }
 
+  /// A job whose command prints without end: its log is on the disk, not in memory.
+  func flood() throws -> [Figure] {
+    let job = try write(
+      "flood.json",
+      #"{"resources": {"max_hourly_price": "30.00"}, "command": "yes 'a line as long as lines of logs are' | head -c \#(sizes.floodMegabytes)000000", "limits": {"max_duration": "1h"}}"#
+    )
+    return try withCloud { environment in
+      let submit = try Program(
+        [Binaries.fcrun, "submit", job, "--yes", "--json"], environment: environment, stdin: "/dev/null",
+        stdout: "/dev/null")
+      let peak = PeakMemory(of: submit.pid, "Rss")
+      try submit.end()
+      return [
+        Figure(
+          work: "memory (RSS) of fcrun and its worker, \(sizes.floodMegabytes) MB of log in a flood", link: "",
+          value: Double(peak.stop()) / 1024, unit: "MiB", goal: 64)
+      ]
+    }
+  }
+
   private func many() throws -> [Figure] {
     let job = try write(
       "many.json",
@@ -96,7 +116,7 @@ struct CloudJobs {
       let submit = try Program(
         [Binaries.fcrun, "submit", job, "--yes", "--array", "0-\(count - 1)%\(count)"], environment: environment,
         stdin: "/dev/null", stdout: "/dev/null")
-      let peak = PeakMemory(of: submit.pid)
+      let peak = PeakMemory(of: submit.pid, "Pss")
       let usage = try submit.end()
       let name = "\(count) jobs at once from one fcrun"
       return [
@@ -130,17 +150,18 @@ struct CloudJobs {
   }
 }
 
-/// The largest sum of the PSS of a process and its children, in KiB, looked at ten times a second.
+/// The largest sum of the memory of a process and its children, in KiB, looked at ten times a second.
 private final class PeakMemory: @unchecked Sendable {
   // Safe: `peak` and `isOver` are used under `lock`.
   private let lock = NSLock()
   private var peak = 0
   private var isOver = false
 
-  init(of pid: pid_t) {
+  /// - Parameter kind: as smaps_rollup names it (proc_pid_smaps(5)).
+  init(of pid: pid_t, _ kind: String) {
     Thread.detachNewThread { [self] in
       while !lock.withLock({ isOver }) {
-        let now = Self.sum(pid)
+        let now = Self.sum(kind, pid)
         lock.withLock { peak = max(peak, now) }
         usleep(100_000)
       }
@@ -154,19 +175,19 @@ private final class PeakMemory: @unchecked Sendable {
     }
   }
 
-  private static func sum(_ parent: pid_t) -> Int {
+  private static func sum(_ kind: String, _ parent: pid_t) -> Int {
     let text = (try? String(contentsOfFile: "/proc/\(parent)/task/\(parent)/children", encoding: .utf8)) ?? ""
     var tasks = Set(text.split(separator: " ").compactMap { pid_t($0) })
     for task in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(parent)/task")) ?? [] {
       let more = (try? String(contentsOfFile: "/proc/\(parent)/task/\(task)/children", encoding: .utf8)) ?? ""
       tasks.formUnion(more.split(separator: " ").compactMap { pid_t($0) })
     }
-    return ([parent] + tasks).reduce(0) { $0 + pss($1) }
+    return ([parent] + tasks).reduce(0) { $0 + size(kind, $1) }
   }
 
-  private static func pss(_ pid: pid_t) -> Int {
+  private static func size(_ kind: String, _ pid: pid_t) -> Int {
     let text = (try? String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)) ?? ""
-    let line = text.split(separator: "\n").first { $0.hasPrefix("Pss:") }
+    let line = text.split(separator: "\n").first { $0.hasPrefix(kind + ":") }
     return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
   }
 }

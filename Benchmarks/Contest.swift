@@ -25,7 +25,6 @@ struct Verdict: Codable {
   var link: String
   var seconds: Double
   var cpu: Double
-  var memory: Int
   var rounds: Int
   var others: [Other]
 
@@ -50,7 +49,7 @@ extension Contest {
     }
     return Verdict(
       work: work, link: link.name, seconds: median(own.map(\.seconds)), cpu: median(own.map(\.cpu)),
-      memory: own.map(\.memory).max() ?? 0, rounds: own.count,
+      rounds: own.count,
       others: zip(others, theirs).map { other, usages in
         Verdict.Other(
           name: other.name, seconds: median(usages.map(\.seconds)), cpu: median(usages.map(\.cpu)),

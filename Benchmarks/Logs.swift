@@ -59,7 +59,7 @@ struct Logs {
 
   // MARK: Latency
 
-  func figures() throws -> [Figure] { try Self.links.flatMap(latency) + flood() }
+  func figures() throws -> [Figure] { try Self.links.flatMap(latency) }
 
   /// A line is a moment of the machine's clock, which is ours.
   private func latency(over link: Link) throws -> [Figure] {
@@ -106,24 +106,5 @@ struct Logs {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
-  }
-
-  // MARK: Memory
-
-  private func flood() throws -> [Figure] {
-    let control = "c/flood"
-    try emptied()
-    try launch(
-      "yes 'a line of a log, as long as lines of logs are' | head -c \(sizes.floodMegabytes)000000", named: control)
-    let worker = try Worker.connected(to: machine, over: .loopback)
-    try follow(control, worker)
-    let usage = try worker.end()
-    try Program.shell("cmp '\(machine.home)/\(control)/stdout' '\(folder)/log'; rm -rf '\(machine.home)/\(control)'")
-    try emptied()
-    return [
-      Figure(
-        work: "memory of fcrun-ssh, \(sizes.floodMegabytes) MB of log in a flood", link: Link.loopback.name,
-        value: Double(usage.memory) / 1_048_576, unit: "MiB", goal: 32)
-    ]
   }
 }

@@ -12,8 +12,6 @@ struct Usage {
   var seconds: Double
   /// User and system.
   var cpu: Double
-  /// The largest resident set of the program or of one child, in bytes.
-  var memory: Int
 }
 
 /// A child process on pipes of ours, with nothing of our environment but PATH and HOME.
@@ -105,14 +103,8 @@ final class Program {
     while wait4(pid, &status, 0, &usage) < 0 && errno == EINTR {}
     let seconds = (ContinuousClock.now - started) / .seconds(1)
     guard status == 0 else { throw Unmet("a program ended with status \(status)") }
-    #if canImport(Glibc)
-      let unit = 1024
-    #else
-      let unit = 1
-    #endif
     return Usage(
-      seconds: seconds, cpu: Self.seconds(usage.ru_utime) + Self.seconds(usage.ru_stime),
-      memory: Int(usage.ru_maxrss) * unit)
+      seconds: seconds, cpu: Self.seconds(usage.ru_utime) + Self.seconds(usage.ru_stime))
   }
 
   private static func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }

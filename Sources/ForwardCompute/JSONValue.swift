@@ -96,21 +96,34 @@ extension JSONValue {
   }
 
   /// What could move a cursor or turn the direction of reading is escaped: the text may end on a terminal.
+  ///
+  /// What needs no escape is taken over in one piece: a job's whole log may come through here.
   private static func write(_ value: String, to text: inout String) {
     text += "\""
-    for scalar in value.unicodeScalars {
-      switch scalar {
-      case "\"": text += "\\\""
-      case "\\": text += "\\\\"
-      case "\n": text += "\\n"
-      case "\r": text += "\\r"
-      case "\t": text += "\\t"
-      case _ where Excerpt.isInvisible(scalar):
-        for unit in String(scalar).utf16 { text += "\\u" + hexadecimal(UInt32(unit), digits: 4) }
-      default: text.unicodeScalars.append(scalar)
-      }
+    var rest = value.unicodeScalars[...]
+    while let place = rest.firstIndex(where: { !isPlain($0) }) {
+      text += Substring(rest[..<place])
+      text += escaped(rest[place])
+      rest = rest[rest.index(after: place)...]
     }
+    text += Substring(rest)
     text += "\""
+  }
+
+  private static func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+    if (0x20..<0x7F).contains(scalar.value) { return scalar != "\"" && scalar != "\\" }
+    return !Excerpt.isInvisible(scalar)
+  }
+
+  private static func escaped(_ scalar: Unicode.Scalar) -> String {
+    switch scalar {
+    case "\"": "\\\""
+    case "\\": "\\\\"
+    case "\n": "\\n"
+    case "\r": "\\r"
+    case "\t": "\\t"
+    default: String(scalar).utf16.map { "\\u" + hexadecimal(UInt32($0), digits: 4) }.joined()
+    }
   }
 
   private static func hexadecimal(_ value: UInt32, digits: Int) -> String {

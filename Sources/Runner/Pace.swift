@@ -43,10 +43,12 @@ enum Pace {
   /// reliability.md b.3 step 4, with one early look.
   private static let settle: [Duration] = [1, 2, 4, 8, 15].map { .seconds($0) }
 
-  /// While booting as ``BootPace`` says; elsewhere it is a second look at what seems to fail.
+  /// While booting as ``BootPace`` says, but for the first look; elsewhere it is a second look at what seems to fail.
   private static func observe(_ attempt: Attempt, in run: Driver.Run, at now: Moment) -> Duration {
     guard case .booting = run.record.state.phase else { return .milliseconds(200) }
-    guard run.tries > 0 else { return .zero }
+    // A look that taught something has been a look.
+    let hasLooked = if case .observed = run.lastEvent { true } else { false }
+    guard run.tries > 0 || hasLooked else { return .zero }
     let (offering, age) = (attempt.offering, now - attempt.sentAt)
     return BootPace.pause(at: age, min: offering.minBootSeconds, max: offering.maxBootSeconds)
   }

@@ -85,7 +85,7 @@ final class LogPrinter: Sendable {
     guard log >= 0 else { return }
     defer { close(log) }
     var offset = offsets.withLock { $0[file] } ?? printed(file)
-    var chunk = [UInt8](repeating: 0, count: 256 * 1024)
+    var chunk = [UInt8](repeating: 0, count: 64 * 1024)
     while true {
       let count = pread(log, &chunk, chunk.count, off_t(offset))
       guard count > 0 else { break }

@@ -146,7 +146,7 @@ struct EngineTests {
       #expect(record.code == 127 && record.phase == .setup)
       #expect(text(of: "\(local.path)/stderr.log")?.contains("there is no \(name) in PATH on node 0") == true)
       #expect(text(of: "\(local.path)/stdout.log") == "")
-      _ = try worker.end(of: worker.ask(.exec(Exec(command: "rm -rf ~/c", timeout: 5))))
+      _ = try worker.end(of: worker.ask(.exec(Exec(command: "rm -rf ~/c", timeout: 60))))
       try FileManager.default.removeItem(atPath: "\(local.path)/stderr.log")
     }
   }

@@ -452,10 +452,10 @@ struct ConnectTests {
     let sshd = try PrivateSSHD()
     let worker = try WorkerProcess.connected(to: sshd)
     let long = worker.ask(.exec(Exec(command: "sleep 20", timeout: 30)))
-    #expect(try worker.perform(.exec(Exec(command: "exit 5", timeout: 5))).executed?.exitCode == 5)
+    #expect(try worker.perform(.exec(Exec(command: "exit 5", timeout: 60))).executed?.exitCode == 5)
     _ = worker.ask(.cancel(Cancel(request: long)))
     #expect(try worker.end(of: long).failure?.kind == .cancelled)
-    #expect(try worker.perform(.exec(Exec(command: "exit 6", timeout: 5))).executed?.exitCode == 6)
+    #expect(try worker.perform(.exec(Exec(command: "exit 6", timeout: 60))).executed?.exitCode == 6)
   }
 
   @Test func answersWhatIsNoRequestWithBadRequest() throws {
