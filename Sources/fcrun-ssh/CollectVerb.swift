@@ -8,7 +8,7 @@ final class CollectVerb {
   static let mostMembers = 1_000_000
   static let mostRefusalsTold = 1000
   /// How often outputs are read that something else writes to meanwhile.
-  static let mostReadings = 3
+  static let mostReadings = 5
 
   private let verb: Collect
   private let ways: Ways

@@ -10,7 +10,7 @@ struct RecoveryTests {
     mkdir -p ckpt; touch ckpt/steps; echo '*' >ckpt/.gitignore
     echo "$FCRUN_JOB_ID attempt $FCRUN_ATTEMPT from $(($(wc -l <ckpt/steps)))"
     while n=$(($(wc -l <ckpt/steps) + 1)); [ $n -le 30 ]; do
-      cp ckpt/steps ckpt/.next; echo "$n $FCRUN_ATTEMPT" >>ckpt/.next; mv ckpt/.next ckpt/steps; sleep 0.2
+      cp ckpt/steps ckpt/.next; echo "$n $FCRUN_ATTEMPT" >>ckpt/.next; mv ckpt/.next ckpt/steps; sleep 0.4
       [ $FCRUN_ATTEMPT:$n != 1:20 ] || sleep 300
     done
     cp ckpt/steps out
