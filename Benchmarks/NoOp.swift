@@ -22,7 +22,7 @@ extension CloudJobs {
           Contender(name: "curl, ssh master, rsync", goal: 1) { try theirs.counting(["/bin/sh", script]) }
         ])
       let verdict = try contest.judge(rounds: rounds)
-      let name = "requests to the API of \(Self.work)"
+      let name = "requests to the API of a job that does nothing"
       return (
         verdict,
         [
