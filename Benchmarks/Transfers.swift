@@ -231,7 +231,7 @@ struct Transfers {
       prepare: {
         try Program.shell(
           "mkdir -p '\(machine.home)/files'; rsync -a --delete '\(folder)/many' '\(machine.home)/files/'; "
-            + "head -c 4096 /dev/urandom >'\(file)'; touch -d '1 hour ago' '\(file)'")
+            + "head -c 4096 /dev/urandom >'\(file)'; touch -r '\(file)' -d '-1 minute' '\(file)'")
       },
       verify: arrived("many"),
       fcrun: { try upload("many", over: link) },
@@ -246,7 +246,7 @@ struct Transfers {
         try Program.shell(
           "mkdir -p '\(machine.home)/files'; rsync -a --delete '\(folder)/big' '\(machine.home)/files/'; "
             + "head -c 1048576 /dev/urandom | dd of='\(file)' bs=1048576 seek=\(sizes.megabytes / 3) conv=notrunc status=none; "
-            + "touch -d '1 hour ago' '\(file)'")
+            + "touch -r '\(file)' -d '-1 minute' '\(file)'")
       },
       verify: arrived("big"),
       fcrun: { try upload("big", over: link) },

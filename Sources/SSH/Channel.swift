@@ -17,6 +17,14 @@ package final class Channel {
   /// The end of one direction says nothing of the other.
   private let isTunnel: Bool
   private var isClosed = false
+  /// The most that the server has allowed to be sent at once.
+  private var widest = 0
+  /// Bytes that were sent.
+  private var total = 0
+  /// A packet of it has to be offered again.
+  private var isHalfSent = false
+  /// Since when there is no room for more.
+  private var heldSince: ContinuousClock.Instant?
   private var buffer = [CChar](repeating: 0, count: Channel.readSize)
 
   private init(session: Session, raw: OpaquePointer, isTunnel: Bool = false) {
@@ -77,16 +85,50 @@ package final class Channel {
     while sent < bytes.count {
       let start = sent
       let end = min(bytes.count, start + Self.writeSize)
-      sent += try await session.call("libssh2_channel_write_ex", on: raw) { [raw, session, isTunnel] in
-        let count = bytes.withUnsafeBytes { bytes in
-          libssh2_channel_write_ex(
-            raw, 0, bytes.baseAddress?.assumingMemoryBound(to: CChar.self).advanced(by: start), end - start)
-        }
+      sent += try await session.call("libssh2_channel_write_ex", on: raw) { [self] in
+        let count = isHalfSent || hasRoom() ? offer(bytes[start..<end]) : Int(LIBSSH2_ERROR_EAGAIN)
         // libssh2 waits for ever for the window of a command that is gone.
         let mustWait = count == Int(LIBSSH2_ERROR_EAGAIN) && !session.isBlockedOnSending
         return mustWait && !isTunnel && libssh2_channel_eof(raw) == 1 ? Int(LIBSSH2_ERROR_CHANNEL_CLOSED) : count
       }
     }
+  }
+
+  private func offer(_ bytes: ArraySlice<UInt8>) -> Int {
+    let count = bytes.withUnsafeBytes {
+      libssh2_channel_write_ex(raw, 0, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+    }
+    isHalfSent = count == Int(LIBSSH2_ERROR_EAGAIN) && session.isBlockedOnSending
+    total += max(0, count)
+    return count
+  }
+
+  /// Whether less waits for the command than the session's lead, or the server's window is all that counts.
+  private func hasRoom() -> Bool {
+    if isWithinLead { return true }
+    // A read of no bytes takes in what the server says of its window.
+    var byte: CChar = 0
+    let code = libssh2_channel_read_ex(raw, 0, &byte, 0)
+    if code < 0, code != Int(LIBSSH2_ERROR_EAGAIN) { return true }
+    // Its own half-sent packet goes first.
+    if session.isBlockedOnSending { return false }
+    return isWithinLead || session.isPastPatience(since: heldSince)
+  }
+
+  private var isWithinLead: Bool {
+    guard ahead < session.lead(after: total - ahead) else {
+      heldSince = heldSince ?? .now
+      return false
+    }
+    heldSince = nil
+    return true
+  }
+
+  /// Bytes that were sent and that the server has not said it has passed on to the command.
+  package var ahead: Int {
+    let left = Int(libssh2_channel_window_write_ex(raw, nil))
+    widest = max(widest, left)
+    return widest - left
   }
 
   /// Ends the command's stdin.

@@ -39,6 +39,10 @@ package final class Session {
   private var opening = false
   /// How long the quickest answer to the opening of a channel took: the way there and back, and little more.
   package private(set) var roundTrip: Duration?
+  /// Of sshd it is known that it tells of its window soon (channels.c: after three packets).
+  private lazy var holdsBack = String(cString: libssh2_session_banner_get(raw)).hasPrefix("SSH-2.0-OpenSSH_")
+  private static let leastLead = 1 << 19
+  private static let bytesPerMicrosecond = 100
   private var openers: [UnsafeContinuation<Void, Never>] = []
 
   enum Phase { case greeting, authenticating, open }
@@ -203,6 +207,14 @@ package final class Session {
     lastHeard = .now
     libssh2_keepalive_config(raw, 1, 1)
     Task { await keepSpare() }
+    Task { await hurry() }
+  }
+
+  /// Until a command runs sshd has Nagle's algorithm on: the answer to the first opening waits until what went before it is acknowledged.
+  /// A relay on the way leaves its kernel 40 ms for that, unless something goes there that carries the acknowledgement along.
+  private func hurry() async {
+    try? await EventLoop.shared.sleep(for: .milliseconds(3))
+    if roundTrip == nil, death == nil { askForLife(.now) }
   }
 
   // MARK: Channels
@@ -294,6 +306,24 @@ package final class Session {
     guard let opened else { throw SSHError(.failed, call: name, text: "no channel") }
     roundTrip = min(roundTrip ?? .now - asked, .now - asked)
     return opened
+  }
+
+  // MARK: Lead
+
+  /// Bytes that may wait for a command before more are sent: some that keep it busy, and what a fast way carries in a round trip.
+  ///
+  /// sshd allows 2 MiB, but makes its buffer larger by one packet at a time and copies all of it each time: filled at once, that is
+  /// 20 ms of a processor for each channel. What the command has taken already shows that it keeps up.
+  func lead(after taken: Int) -> Int {
+    guard holdsBack else { return .max }
+    return Self.leastLead + min(taken, Int((roundTrip ?? .zero) / .microseconds(1)) * Self.bytesPerMicrosecond)
+  }
+
+  /// Whether a channel has been held back for so long that this server seems to tell of its window late: none is from now on.
+  func isPastPatience(since start: ContinuousClock.Instant?) -> Bool {
+    guard let start, ContinuousClock.now - start >= silence / 3 else { return false }
+    holdsBack = false
+    return true
   }
 
   /// Closes and frees a channel in the background: libssh2_channel_free(3) waits for the other side's close.

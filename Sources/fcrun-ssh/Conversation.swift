@@ -121,14 +121,13 @@ final class Conversation {
 
   /// - Returns: false at the end.
   private func more() async throws -> Bool {
-    if position > 0 {
-      unread.removeFirst(position)
-      position = 0
-    }
+    unread.removeFirst(position)
+    position = 0
     while let (stream, bytes) = try await channel.read() {
       switch stream {
       case .stdout:
-        unread += bytes
+        // What is a megabyte of a file is not copied once more.
+        if unread.isEmpty { unread = bytes } else { unread += bytes }
         if !hasOpened { open() }
         if hasOpened {
           received += bytes.count

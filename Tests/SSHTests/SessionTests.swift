@@ -26,9 +26,9 @@ struct SessionTests {
   }
 
   @SSHLoop
-  private func session() async throws -> Session {
+  private func session(silence: Duration = .seconds(15)) async throws -> Session {
     let session = try await Session.connect(
-      host: "127.0.0.1", port: sshd.port, pin: nil, deadline: .now + .seconds(20))
+      host: "127.0.0.1", port: sshd.port, pin: nil, deadline: .now + .seconds(20), silence: silence)
     try await session.authenticate(user: sshd.user, privateKey: sshd.key, publicKey: nil, passphrase: nil)
     return session
   }
@@ -126,6 +126,51 @@ struct SessionTests {
       channel.close()
     }
     #expect(try await output(of: "echo on", on: session) == Array("on\n".utf8))
+    session.disconnect()
+  }
+
+  /// A command that reads nothing until the file `go` is there, and what is written to it meanwhile.
+  @SSHLoop
+  private func stalled(_ session: Session, _ count: Int) async throws -> (Channel, Task<Void, any Error>, go: String) {
+    let go = NSTemporaryDirectory() + "fcrun-go-\(UUID())"
+    let channel = try await Channel.exec("until [ -e \(go) ]; do sleep 0.05; done; rm \(go); wc -c", on: session)
+    let writing = Task {
+      try await channel.write([UInt8](repeating: 7, count: count))
+      try await channel.sendEOF()
+    }
+    return (channel, writing, go)
+  }
+
+  @SSHLoop
+  private func counted(by channel: Channel) async throws -> Int? {
+    var output: [UInt8] = []
+    while let (_, bytes) = try await channel.read() { output += bytes }
+    channel.close()
+    return Int(String(decoding: output, as: UTF8.self).filter(\.isNumber))
+  }
+
+  @Test("No more waits in sshd for a command than keeps it busy, and all of it arrives") @SSHLoop
+  func keepsItsLead() async throws {
+    let session = try await session()
+    let (channel, writing, go) = try await stalled(session, 3_000_000)
+    while channel.ahead < 1 << 19 { try await EventLoop.shared.sleep(for: .milliseconds(5)) }
+    // What it may still send goes out now.
+    try await EventLoop.shared.sleep(for: .milliseconds(50))
+    #expect(channel.ahead < 1 << 20)
+    #expect(FileManager.default.createFile(atPath: go, contents: nil))
+    #expect(try await counted(by: channel) == 3_000_000)
+    try await writing.value
+    session.disconnect()
+  }
+
+  @Test("A server that calls itself OpenSSH and tells late of its window is not waited for") @SSHLoop
+  func givesUpItsLead() async throws {
+    let session = try await session(silence: .milliseconds(900))
+    let (channel, writing, go) = try await stalled(session, 3_000_000)
+    while channel.ahead < 1 << 20 { try await EventLoop.shared.sleep(for: .milliseconds(5)) }
+    #expect(FileManager.default.createFile(atPath: go, contents: nil))
+    #expect(try await counted(by: channel) == 3_000_000)
+    try await writing.value
     session.disconnect()
   }
 
