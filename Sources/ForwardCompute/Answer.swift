@@ -18,9 +18,11 @@ struct Answer: Sendable {
 
 extension Answer {
   /// The body of a success.
-  func json(_ operation: String) throws(APIError) -> JSONValue {
+  ///
+  /// - Parameter take: is given the elements of a list one by one; they are not in what is returned.
+  func json(_ operation: String, elements take: ((JSONValue) -> Void)? = nil) throws(APIError) -> JSONValue {
     do {
-      return try JSONValue(parsing: body)
+      return if let take { try JSONValue(parsing: body, elements: take) } else { try JSONValue(parsing: body) }
     } catch {
       throw malformed(operation, body.isEmpty ? "the answer is empty" : "the answer is not JSON (\(error))")
     }

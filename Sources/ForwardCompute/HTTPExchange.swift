@@ -151,10 +151,10 @@ extension HTTPExchange {
   }
 
   private func body(of response: HTTPClientResponse) async throws -> [UInt8] {
-    if let length = response.headers.first(name: "Content-Length").flatMap(Int.init), length > Self.largestBody {
-      throw Fault.bodyTooLarge
-    }
+    let length = response.headers.first(name: "Content-Length").flatMap(Int.init) ?? 0
+    guard length <= Self.largestBody else { throw Fault.bodyTooLarge }
     var body: [UInt8] = []
+    body.reserveCapacity(max(0, length))
     for try await chunk in response.body {
       guard body.count + chunk.readableBytes <= Self.largestBody else { throw Fault.bodyTooLarge }
       body.append(contentsOf: chunk.readableBytesView)

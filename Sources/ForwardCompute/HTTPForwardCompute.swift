@@ -101,16 +101,18 @@ extension HTTPForwardCompute {
 
   private func list<Object: WireObject>(_ read: Read, complete: Bool = false) async throws(APIError) -> [Object] {
     let answer = try await self.answer(read)
-    let elements = try answer.elements(of: answer.json(read.operation), read)
     var objects: [Object] = []
     var problem: WireProblem?
-    for (index, element) in elements.enumerated() {
+    var index = 0
+    let rest = try answer.json(read.operation) { element in
       do throws(WireProblem) {
         objects.append(try Object(json: element))
       } catch {
         problem = problem ?? error.inside("data[\(index)]")
       }
+      index += 1
     }
+    _ = try answer.elements(of: rest, read)
     if let problem, complete || objects.isEmpty {
       throw answer.malformed(read.operation, "the answer is not what the API documents: \(problem)")
     }

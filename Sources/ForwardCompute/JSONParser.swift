@@ -16,6 +16,13 @@ extension JSONValue {
     var parser = JSONParser(bytes: Array(bytes))
     self = try parser.document()
   }
+
+  /// The document in `bytes` without the elements of `data`, its outermost object's list: `take` is given each as soon as it is read,
+  /// so that thousands of them are never in memory at once. When the rest of the document is no JSON they were given for nothing.
+  package init(parsing bytes: [UInt8], elements take: @escaping (JSONValue) -> Void) throws(JSONProblem) {
+    var parser = JSONParser(bytes: bytes, take)
+    self = try parser.document()
+  }
 }
 
 /// A recursive-descent reader with limits; it never traps, whatever the bytes are.
@@ -26,11 +33,14 @@ struct JSONParser {
   static let mostValues = 2_000_000
 
   private let bytes: [UInt8]
+  private let take: ((JSONValue) -> Void)?
   private var offset = 0
   private var values = 0
+  /// Of the objects that are being read, outer before inner: an array of its own for each would grow again and again.
+  private var open: [JSONValue.Field] = []
 
-  init(bytes: [UInt8]) {
-    self.bytes = bytes
+  init(bytes: [UInt8], _ take: ((JSONValue) -> Void)? = nil) {
+    (self.bytes, self.take) = (bytes, take)
   }
 
   mutating func document() throws(JSONProblem) -> JSONValue {
@@ -61,7 +71,7 @@ struct JSONParser {
 
   private mutating func object(depth: Int) throws(JSONProblem) -> JSONValue {
     offset += 1
-    var fields: [JSONValue.Field] = []
+    let start = open.count
     var names: Set<String>?
     if skip(UInt8(ascii: "}")) { return .object([]) }
     repeat {
@@ -69,25 +79,38 @@ struct JSONParser {
       guard peek == UInt8(ascii: "\"") else { throw problem("a field's name was expected") }
       let name = try string()
       // Of a few names each is compared with each, which is faster than hashing them.
-      if fields.count == 32 { names = Set(fields.map(\.name)) }
-      let isNew = names?.insert(name).inserted ?? !fields.contains { $0.name == name }
+      if open.count == start + 32 { names = Set(open[start...].map(\.name)) }
+      let isNew = names?.insert(name).inserted ?? !open[start...].contains { $0.name == name }
       guard isNew else { throw problem("a field's name stands twice in one object") }
       guard skip(UInt8(ascii: ":")) else { throw problem("':' was expected") }
-      fields.append(JSONValue.Field(name: name, value: try value(depth: depth + 1)))
+      open.append(JSONValue.Field(name: name, value: try member(name, depth: depth + 1)))
     } while skip(UInt8(ascii: ","))
     guard skip(UInt8(ascii: "}")) else { throw problem("',' or '}' was expected") }
-    return .object(fields)
+    defer { open.removeSubrange(start...) }
+    return .object(Array(open[start...]))
+  }
+
+  private mutating func member(_ name: String, depth: Int) throws(JSONProblem) -> JSONValue {
+    guard let take, depth == 1, name == "data" else { return try value(depth: depth) }
+    skipSpace()
+    return peek == UInt8(ascii: "[") ? try array(depth: depth, take) : try value(depth: depth)
   }
 
   private mutating func array(depth: Int) throws(JSONProblem) -> JSONValue {
-    offset += 1
     var elements: [JSONValue] = []
+    _ = try array(depth: depth) { elements.append($0) }
+    return .array(elements)
+  }
+
+  /// - Returns: an array without them.
+  private mutating func array(depth: Int, _ take: (JSONValue) -> Void) throws(JSONProblem) -> JSONValue {
+    offset += 1
     if skip(UInt8(ascii: "]")) { return .array([]) }
     repeat {
-      elements.append(try value(depth: depth + 1))
+      take(try value(depth: depth + 1))
     } while skip(UInt8(ascii: ","))
     guard skip(UInt8(ascii: "]")) else { throw problem("',' or ']' was expected") }
-    return .array(elements)
+    return .array([])
   }
 
   private mutating func word(_ word: String, _ value: JSONValue) throws(JSONProblem) -> JSONValue {

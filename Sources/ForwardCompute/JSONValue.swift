@@ -43,7 +43,7 @@ public enum JSONValue: Sendable, Equatable {
   /// The value of the field `name`, when this is an object that has it.
   public subscript(name: String) -> JSONValue? {
     guard case .object(let fields) = self else { return nil }
-    return fields.first { $0.name == name }?.value
+    return fields.firstIndex { $0.name == name }.map { fields[$0].value }
   }
 }
 

@@ -35,6 +35,26 @@ import Testing
     #expect(throws: JSONProblem.self) { try JSONValue(parsing: [0x22, 0xED, 0xA0, 0x80, 0x22]) }
   }
 
+  @Test("The elements of a list one by one are those of the whole, and what is no list is left where it is")
+  func elementsOneByOne() throws {
+    for text in [
+      #"{"data": [{"id": "a", "data": [1]}, 2, [], {}], "has_more": false, "x": {"data": [3]}}"#, #"{"data": []}"#,
+      #"{"data": {"data": [1]}}"#, "[1, 2]", #"{"x": [1]}"#,
+    ] {
+      var taken: [JSONValue] = []
+      let rest = try JSONValue(parsing: Array(text.utf8)) { taken.append($0) }
+      let whole = try parse(text)
+      if case .array(let elements)? = whole["data"] {
+        #expect(taken == elements)
+        #expect(rest["data"] == .array([]))
+        #expect(rest["has_more"] == whole["has_more"] && rest["x"] == whole["x"])
+      } else {
+        #expect(taken.isEmpty && rest == whole)
+      }
+    }
+    #expect(throws: JSONProblem.self) { try JSONValue(parsing: Array(#"{"data": [1, 2"#.utf8)) { _ in } }
+  }
+
   @Test(.faults(25)) func refusesNestingBeyondItsLimitInsteadOfOverflowingTheStack() throws {
     #expect(throws: JSONProblem.self) { try self.parse(String(repeating: "[", count: 1_000_000)) }
     #expect(throws: JSONProblem.self) { try self.parse(String(repeating: "{\"a\":", count: 100_000)) }
