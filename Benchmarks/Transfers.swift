@@ -155,6 +155,11 @@ struct Transfers {
 
   // MARK: Contests
 
+  /// rsync compares times of change by the second, and two rounds may be in one: milliseconds, taken for seconds.
+  private static func aged(_ file: String) -> String {
+    "touch -d \"@$(($(date +%s%N) / 1000000 % 1000000000))\" '\(file)'"
+  }
+
   private func smallFiles(over link: Link, count: Int) -> Contest {
     let isNear = link == .loopback
     var others = [
@@ -231,7 +236,7 @@ struct Transfers {
       prepare: {
         try Program.shell(
           "mkdir -p '\(machine.home)/files'; rsync -a --delete '\(folder)/many' '\(machine.home)/files/'; "
-            + "head -c 4096 /dev/urandom >'\(file)'; touch -r '\(file)' -d '-1 minute' '\(file)'")
+            + "head -c 4096 /dev/urandom >'\(file)'; \(Self.aged(file))")
       },
       verify: arrived("many"),
       fcrun: { try upload("many", over: link) },
@@ -246,7 +251,7 @@ struct Transfers {
         try Program.shell(
           "mkdir -p '\(machine.home)/files'; rsync -a --delete '\(folder)/big' '\(machine.home)/files/'; "
             + "head -c 1048576 /dev/urandom | dd of='\(file)' bs=1048576 seek=\(sizes.megabytes / 3) conv=notrunc status=none; "
-            + "touch -r '\(file)' -d '-1 minute' '\(file)'")
+            + "\(Self.aged(file))")
       },
       verify: arrived("big"),
       fcrun: { try upload("big", over: link) },
