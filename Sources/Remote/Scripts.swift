@@ -172,6 +172,17 @@ package enum Script {
         elif [ -f "$N" ] && [ ! -L "$N" ]; then F=$N
         else F=/dev/null; fi
       }
+      # As a rule all that is asked of are regular files, and stat says so of all at once.
+      known() {
+        if [ "$1" = 1 ] && xargs -0 stat -c '%f %a %Y %n' <"$U/n.$M" >"$U/s.$M" 2>/dev/null &&
+          [ -z "$(sed -n '/^8/!{p;q;}' "$U/s.$M")" ]; then
+          cut -d' ' -f2- "$U/s.$M"
+          mv -f "$U/n.$M" "$U/r.$M"
+        else
+          regular <"$U/n.$M" >"$U/r.$M"
+          [ ! -s "$U/r.$M" ] || xargs -0 stat -c '%a %Y %n' <"$U/r.$M" 2>/dev/null
+        fi
+      }
       regular() { xargs -0 sh -c 'for f; do if [ -f "$f" ] && [ ! -L "$f" ]; then printf "%s\0" "$f"; fi; done' fcrun; }
       open() {
         [ -d "$P" ] || mkdir -p "$P" 2>/dev/null || no
@@ -200,8 +211,7 @@ package enum Script {
         case $what in
           look)
             names "$a"
-            regular <"$U/n.$M" >"$U/r.$M"
-            if [ -s "$U/r.$M" ]; then xargs -0 stat -c '%a %Y %n' <"$U/r.$M" 2>/dev/null; fi
+            known "$b"
             say digests
             if [ -s "$U/r.$M" ]; then digests "$b" <"$U/r.$M"; fi ;;
           tar)
@@ -217,7 +227,7 @@ package enum Script {
         esac
         say 'done'
       done
-      rm -f "$U/n.$M" "$U/r.$M" "$U/w.$M"
+      rm -f "$U/n.$M" "$U/r.$M" "$U/s.$M" "$U/w.$M"
       end 0
       """#
 

@@ -61,6 +61,9 @@ struct UploadQueue {
     requests.count > 1 || members.count > Self.filesAtOnce || bytes > 2 << 20
   }
 
+  /// Requests that wait to be sent as they stand.
+  var asking: Int { requests.count }
+
   /// To be sent.
   var bytes: Int {
     pieces.reduce(0) { $0 + $1.range.count } + members.reduce(0) { $0 + (tree.entries[$1].fileSize ?? 0) }

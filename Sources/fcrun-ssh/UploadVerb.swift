@@ -18,6 +18,8 @@ final class UploadVerb {
   private let meter = LinkMeter()
   private var queue = UploadQueue(UploadTree())
   private var lanes: [UploadLane] = []
+  /// Questions that one lane may have open: the first is there before the others, which are to have something to ask, too.
+  private var share = 1
 
   init(_ verb: Upload, on ways: Ways, tell: @escaping @SSHLoop (WorkerEvent.Kind) -> Void) {
     (self.verb, self.ways, progress) = (verb, ways, ProgressMeter(tell))
@@ -84,6 +86,7 @@ final class UploadVerb {
 
   /// Until nothing is left to do, by all lanes there are, and by more of them while there is much; or by the first in order.
   private func work(widening: Bool = true) async throws {
+    share = widening ? max(1, (queue.asking + Self.mostLanes - 1) / Self.mostLanes) : .max
     try await withThrowingTaskGroup(of: Void.self) { group in
       for lane in widening ? lanes : Array(lanes.prefix(1)) { group.addTask { try await self.serve(lane) } }
       if widening { group.addTask { try await self.widen() } }
@@ -112,10 +115,26 @@ final class UploadVerb {
 
   private func serve(_ lane: UploadLane) async throws {
     let (sent, note) = AsyncStream.makeStream(of: UploadRequest.Sent.self)
-    let hearing = Task { for await request in sent { try await self.hear(lane, request) } }
+    let (heard, tell) = AsyncStream.makeStream(of: Void.self)
+    let hearing = Task {
+      defer { tell.finish() }
+      for await request in sent {
+        try await self.hear(lane, request)
+        tell.yield()
+      }
+    }
     defer { hearing.cancel() }
-    while !lane.isOver, let request = queue.next(quantum: meter.quantum) {
-      note.yield(try await send(request, lane))
+    var answers = heard.makeAsyncIterator()
+    var open = 0
+    while !lane.isOver {
+      if queue.asking > 0, open >= share {
+        guard await answers.next() != nil else { break }
+        open -= 1
+      } else {
+        guard let request = queue.next(quantum: meter.quantum) else { break }
+        note.yield(try await send(request, lane))
+        open += 1
+      }
     }
     note.finish()
     try await withTaskCancellationHandler {
