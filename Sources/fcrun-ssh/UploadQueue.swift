@@ -16,6 +16,8 @@ struct UploadQueue {
   /// Files that came as they are there already.
   private(set) var keptBytes = 0
   private(set) var keptFiles = 0
+  /// Of pieces of large files on this side: a part is asked for the same pieces as what it was made of.
+  private var hashes: [Piece: [[UInt8]]] = [:]
   /// Of each large file, bytes that are there already.
   private var keptOf: [Int: Int] = [:]
   private var archives = 0
@@ -211,7 +213,9 @@ struct UploadQueue {
     let entries = tree.entries
     switch request {
     case .look(let files): return Task.detached { try files.map { try entries[$0].digest() } }
-    case .hash(let piece): return Task.detached { [try PieceFeed.digest(entries[piece.file], piece.range)] }
+    case .hash(let piece):
+      if let known = hashes[piece] { return Task { known } }
+      return Task.detached { [try PieceFeed.digest(entries[piece.file], piece.range)] }
     case .tar, .put, .open, .close, .clear: return nil
     }
   }
@@ -222,7 +226,9 @@ struct UploadQueue {
   mutating func take(_ answer: [[UInt8]], to sent: UploadRequest.Sent, own: [[UInt8]]) throws(Failure) -> Int {
     switch sent.request {
     case .look(let files): look(files, own, Looked(answer))
-    case .hash(let piece): hash(piece, own, answer)
+    case .hash(let piece):
+      hashes[piece] = own
+      hash(piece, own, answer)
     case .tar(let members): return try unpacked(members, sent.feed?.digests ?? [], answer)
     case .put(let piece): if answer.map(HashLine.digest) != sent.feed?.digests { wrongPieces.append(piece) }
     case .close: return 1

@@ -14,7 +14,7 @@ enum UploadRequest: Sendable {
   case close(Int)
   case clear
 
-  struct Piece: Sendable, Equatable {
+  struct Piece: Sendable, Hashable {
     var file: Int
     /// Begins and, but for the end of the file, ends at a whole block.
     var range: Range<Int>
