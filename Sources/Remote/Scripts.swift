@@ -125,6 +125,7 @@ package enum Script {
       claim() {
         mkdir -p "$C" && chmod 700 "$C" && cd "$C" || fail "cannot make the control folder $C"
         T=1
+        while [ -d "up.$T" ]; do T=$((T + 1)); done
         until mkdir "up.$T" 2>/dev/null; do
           [ -d "up.$T" ] || fail "cannot write to $C"
           T=$((T + 1))
