@@ -19,8 +19,6 @@ package final class Channel {
   private var isClosed = false
   /// The most that the server has allowed to be sent at once.
   private var widest = 0
-  /// Bytes that were sent.
-  private var total = 0
   /// A packet of it has to be offered again.
   private var isHalfSent = false
   /// Since when there is no room for more.
@@ -99,7 +97,6 @@ package final class Channel {
       libssh2_channel_write_ex(raw, 0, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
     }
     isHalfSent = count == Int(LIBSSH2_ERROR_EAGAIN) && session.isBlockedOnSending
-    total += max(0, count)
     return count
   }
 
@@ -116,7 +113,7 @@ package final class Channel {
   }
 
   private var isWithinLead: Bool {
-    guard ahead < session.lead(after: total - ahead) else {
+    guard ahead < session.lead else {
       heldSince = heldSince ?? .now
       return false
     }

@@ -313,10 +313,9 @@ package final class Session {
   /// Bytes that may wait for a command before more are sent: some that keep it busy, and what a fast way carries in a round trip.
   ///
   /// sshd allows 2 MiB, but makes its buffer larger by one packet at a time and copies all of it each time: filled at once, that is
-  /// 20 ms of a processor for each channel. What the command has taken already shows that it keeps up.
-  func lead(after taken: Int) -> Int {
-    guard holdsBack else { return .max }
-    return Self.leastLead + min(taken, Int((roundTrip ?? .zero) / .microseconds(1)) * Self.bytesPerMicrosecond)
+  /// 20 ms of a processor for each channel.
+  package var lead: Int {
+    holdsBack ? Self.leastLead + Int((roundTrip ?? .zero) / .microseconds(1)) * Self.bytesPerMicrosecond : .max
   }
 
   /// Whether a channel has been held back for so long that this server seems to tell of its window late: none is from now on.
