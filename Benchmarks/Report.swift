@@ -27,7 +27,7 @@ struct Report: Codable {
   }
 
   static func line(_ figure: Figure) -> String {
-    "| \(figure.work) | \(figure.link) | \(number(figure.value)) \(figure.unit) | "
+    "| \(figure.work) | \(figure.link) | \([number(figure.value), figure.unit].filter { !$0.isEmpty }.joined(separator: " ")) | "
       + (figure.goal.map { "\(number($0))\(figure.value > $0 ? ", missed" : "")" } ?? "") + " |"
   }
 
