@@ -102,10 +102,9 @@ package final class Channel {
 
   /// Whether less waits for the command than the session's lead, or the server's window is all that counts.
   private func hasRoom() -> Bool {
-    if isWithinLead { return true }
-    // A read of no bytes takes in what the server says of its window.
-    var byte: CChar = 0
-    let code = libssh2_channel_read_ex(raw, 0, &byte, 0)
+    if isTunnel || isWithinLead { return true }
+    // Takes in what the server says of its window. A read would be one more owner of a window adjustment that is half done.
+    let code = Int(libssh2_channel_wait_eof(raw))
     if code < 0, code != Int(LIBSSH2_ERROR_EAGAIN) { return true }
     // Its own half-sent packet goes first.
     if session.isBlockedOnSending { return false }

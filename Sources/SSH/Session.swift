@@ -65,6 +65,8 @@ package final class Session {
     let channel: OpaquePointer?
     let attempt: @SSHLoop () -> Int
     var continuation: UnsafeContinuation<Int, any Error>?
+    /// Only what it has half sent is still to be sent.
+    var isAbandoned = false
 
     init(_ call: String, on channel: OpaquePointer? = nil, _ attempt: @escaping @SSHLoop () -> Int) {
       self.call = call
@@ -414,6 +416,7 @@ package final class Session {
   private func abandon(_ operation: Operation) {
     guard let continuation = operation.continuation else { return }
     operation.continuation = nil
+    operation.isAbandoned = true
     // A half-sent packet must still be sent: the operation stays, only nobody waits for it any more.
     if halfSent !== operation { operations.removeAll { $0 === operation } }
     continuation.resume(throwing: CancellationError())
@@ -465,6 +468,7 @@ package final class Session {
     let code = operation.attempt()
     if code == Int(LIBSSH2_ERROR_EAGAIN) {
       halfSent = isBlockedOnSending ? operation : halfSent === operation ? nil : halfSent
+      if operation.isAbandoned, halfSent !== operation { operations.removeAll { $0 === operation } }
       return false
     }
     if halfSent === operation { halfSent = nil }

@@ -15,12 +15,14 @@ final class UploadLane {
 
   private let remote: Conversation
   private var known: Ground?
-  /// The machine takes no more requests.
+  /// The machine takes no more requests, or its answers are not what was expected.
   private(set) var isOver = false
 
   init(_ remote: Conversation) { self.remote = remote }
 
   func close() { remote.close() }
+
+  func giveUp() { isOver = true }
 
   /// Only of the lane that took the workdir.
   func ground() async throws -> Ground {

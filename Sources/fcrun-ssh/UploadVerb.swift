@@ -20,6 +20,8 @@ final class UploadVerb {
   private var lanes: [UploadLane] = []
   /// Questions that one lane may have open: the first is there before the others, which are to have something to ask, too.
   private var share = 1
+  /// The server allows no more of them.
+  private var isRefused = false
 
   init(_ verb: Upload, on ways: Ways, tell: @escaping @SSHLoop (WorkerEvent.Kind) -> Void) {
     (self.verb, self.ways, progress) = (verb, ways, ProgressMeter(tell))
@@ -105,13 +107,18 @@ final class UploadVerb {
   private func widen(by count: Int, _ turn: String, _ session: @escaping @SSHLoop () async throws -> Session)
     async throws
   {
-    guard count > 0, queue.isWorthAnotherLane,
-      let lane = try? await openLane(turn: turn, on: session(), isExtra: true)
-    else { return }
+    guard count > 0, queue.isWorthAnotherLane else { return }
+    guard let lane = try? await openLane(turn: turn, on: session(), isExtra: true) else {
+      isRefused = true
+      return
+    }
     async let more: Void = widen(by: count - 1, turn, session)
     try await serve(lane)
     try await more
   }
+
+  /// Whether another lane can take what this one leaves.
+  private var isShared: Bool { lanes.count > 1 || (!isRefused && queue.isWorthAnotherLane) }
 
   private func serve(_ lane: UploadLane) async throws {
     let (sent, note) = AsyncStream.makeStream(of: UploadRequest.Sent.self)
@@ -119,7 +126,10 @@ final class UploadVerb {
     let hearing = Task {
       defer { tell.finish() }
       for await request in sent {
-        try await self.hear(lane, request)
+        do { try await self.hear(lane, request) } catch {
+          lane.giveUp()
+          throw error
+        }
         tell.yield()
       }
     }
@@ -127,7 +137,7 @@ final class UploadVerb {
     var answers = heard.makeAsyncIterator()
     var open = 0
     while !lane.isOver {
-      if queue.asking > 0, open >= share {
+      if queue.asking > 0, open >= share, isShared {
         guard await answers.next() != nil else { break }
         open -= 1
       } else {
