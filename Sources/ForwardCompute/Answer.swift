@@ -22,7 +22,7 @@ extension Answer {
   /// - Parameter take: is given the elements of a list one by one; they are not in what is returned.
   func json(_ operation: String, elements take: ((JSONValue) -> Void)? = nil) throws(APIError) -> JSONValue {
     do {
-      return if let take { try JSONValue(parsing: body, elements: take) } else { try JSONValue(parsing: body) }
+      return try JSONValue(parsing: body, elements: take)
     } catch {
       throw malformed(operation, body.isEmpty ? "the answer is empty" : "the answer is not JSON (\(error))")
     }

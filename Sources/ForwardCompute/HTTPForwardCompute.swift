@@ -112,6 +112,7 @@ extension HTTPForwardCompute {
       }
       index += 1
     }
+    // Whether it was a list, and all of it.
     _ = try answer.elements(of: rest, read)
     if let problem, complete || objects.isEmpty {
       throw answer.malformed(read.operation, "the answer is not what the API documents: \(problem)")

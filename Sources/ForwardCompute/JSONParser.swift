@@ -19,7 +19,8 @@ extension JSONValue {
 
   /// The document in `bytes` without the elements of `data`, its outermost object's list: `take` is given each as soon as it is read,
   /// so that thousands of them are never in memory at once. When the rest of the document is no JSON they were given for nothing.
-  package init(parsing bytes: [UInt8], elements take: @escaping (JSONValue) -> Void) throws(JSONProblem) {
+  /// With nil it is the whole document.
+  package init(parsing bytes: [UInt8], elements take: ((JSONValue) -> Void)?) throws(JSONProblem) {
     var parser = JSONParser(bytes: bytes, take)
     self = try parser.document()
   }

@@ -108,7 +108,8 @@ package final class Channel {
     if code < 0, code != Int(LIBSSH2_ERROR_EAGAIN) { return true }
     // Its own half-sent packet goes first.
     if session.isBlockedOnSending { return false }
-    return isWithinLead || session.isPastPatience(since: heldSince)
+    session.releaseIfLate(heldSince: heldSince)
+    return isWithinLead
   }
 
   private var isWithinLead: Bool {

@@ -40,7 +40,8 @@ package final class Session {
   /// How long the quickest answer to the opening of a channel took: the way there and back, and little more.
   package private(set) var roundTrip: Duration?
   /// Of sshd it is known that it tells of its window soon (channels.c: after three packets).
-  private lazy var holdsBack = String(cString: libssh2_session_banner_get(raw)).hasPrefix("SSH-2.0-OpenSSH_")
+  private lazy var holdsBack =
+    libssh2_session_banner_get(raw).map { String(cString: $0).hasPrefix("SSH-2.0-OpenSSH_") } ?? false
   private static let leastLead = 1 << 19
   private static let bytesPerMicrosecond = 100
   private var openers: [UnsafeContinuation<Void, Never>] = []
@@ -310,6 +311,14 @@ package final class Session {
     return opened
   }
 
+  /// Closes and frees a channel in the background: libssh2_channel_free(3) waits for the other side's close.
+  func dispose(_ channel: OpaquePointer) {
+    for operation in operations where operation.channel == channel { abandon(operation) }
+    Task {
+      _ = try? await call("libssh2_channel_free") { Int(libssh2_channel_free(channel)) }
+    }
+  }
+
   // MARK: Lead
 
   /// Bytes that may wait for a command before more are sent: some that keep it busy, and what a fast way carries in a round trip.
@@ -320,19 +329,9 @@ package final class Session {
     holdsBack ? Self.leastLead + Int((roundTrip ?? .zero) / .microseconds(1)) * Self.bytesPerMicrosecond : .max
   }
 
-  /// Whether a channel has been held back for so long that this server seems to tell of its window late: none is from now on.
-  func isPastPatience(since start: ContinuousClock.Instant?) -> Bool {
-    guard let start, ContinuousClock.now - start >= silence / 3 else { return false }
-    holdsBack = false
-    return true
-  }
-
-  /// Closes and frees a channel in the background: libssh2_channel_free(3) waits for the other side's close.
-  func dispose(_ channel: OpaquePointer) {
-    for operation in operations where operation.channel == channel { abandon(operation) }
-    Task {
-      _ = try? await call("libssh2_channel_free") { Int(libssh2_channel_free(channel)) }
-    }
+  /// Holds no channel back any more when one has been for so long that this server seems to tell of its window late.
+  func releaseIfLate(heldSince start: ContinuousClock.Instant?) {
+    if let start, ContinuousClock.now - start >= silence / 3 { holdsBack = false }
   }
 
   // MARK: The one door to libssh2

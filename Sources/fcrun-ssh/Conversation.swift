@@ -126,7 +126,7 @@ final class Conversation {
     while let (stream, bytes) = try await channel.read() {
       switch stream {
       case .stdout:
-        // What is a megabyte of a file is not copied once more.
+        // What belongs to a file is not copied once more.
         if unread.isEmpty { unread = bytes } else { unread += bytes }
         if !hasOpened { open() }
         if hasOpened {
