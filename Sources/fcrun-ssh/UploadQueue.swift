@@ -125,13 +125,14 @@ struct UploadQueue {
   }
 
   /// All is there. A folder gets its mode last: it may be one that nobody writes to.
-  mutating func finish() {
+  mutating func finish(isOld: Bool) {
     let folders = tree.entries.indices.filter { tree.entries[$0].kind == .folder }
     let isAsItShould = archives == 1 && !folders.contains { tree.entries[$0].mode & 0o700 != 0o700 }
     requests = large.map { .close($0) }
     if !folders.isEmpty, !isAsItShould { requests.append(.tar(folders)) }
     isLast = true
-    requests.append(.clear)
+    // There are parts of large files only, of this upload's or an earlier one's; and the first request, whichever it is, makes the workdir.
+    if isOld || !large.isEmpty || archives == 0 { requests.append(.clear) }
   }
 
   // MARK: Requests

@@ -36,7 +36,7 @@ final class UploadVerb {
     if ground.isOld { try await keepWhatIsTheSame() }
     try await work()
     try await sendAgainWhatIsWrong()
-    queue.finish()
+    queue.finish(isOld: ground.isOld)
     try await work(widening: false)
     progress.flush()
     return Transferred(files: tree.fileCount, bytes: tree.totalBytes)

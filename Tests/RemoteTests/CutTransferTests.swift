@@ -49,11 +49,13 @@ struct CutTransferTests {
     try Spawned.run(["/usr/bin/diff", "-r", one, other]).status == 0
   }
 
-  private var upload: Request.Verb {
+  private var upload: Request.Verb { upload("src") }
+
+  private func upload(_ folder: String) -> Request.Verb {
     .upload(
       Upload(
         control: "~/c/job", workdir: "~/files",
-        sources: [.init(source: "\(local.path)/src", destination: "src", exclude: [])]))
+        sources: [.init(source: "\(local.path)/\(folder)", destination: folder, exclude: [])]))
   }
 
   private var collect: Request.Verb {
@@ -64,11 +66,11 @@ struct CutTransferTests {
   }
 
   /// Bytes that a whole transfer moves, and its connection.
-  private func whole(_ verb: Request.Verb) throws -> Relay.Traffic {
+  private func whole(_ verb: Request.Verb, files: Int = 42) throws -> Relay.Traffic {
     let relay = try Relay(to: sshd.port, .inOrder([]))
     defer { relay.stop() }
     let end = try connected(relay.port)?.perform(verb)
-    #expect(end?.transferred?.files == 42, "\(String(describing: end))")
+    #expect(end?.transferred?.files == files, "\(String(describing: end))")
     return relay.traffic[0]
   }
 
@@ -89,26 +91,30 @@ struct CutTransferTests {
     for path in paths { try? FileManager.default.removeItem(atPath: path) }
   }
 
-  @Test func arriveWholeHoweverOftenTheConnectionEnds() async throws {
-    try await aside { try arriveWholeHoweverOftenTheConnectionEndsNow() }
+  /// All of it, and what has no large file.
+  @Test(arguments: [("src", 42), ("src/d3", 10)])
+  func arriveWholeHoweverOftenTheConnectionEnds(_ folder: String, _ files: Int) async throws {
+    try await aside { try arriveWholeHoweverOftenTheConnectionEndsNow(folder, files) }
   }
 
-  private func arriveWholeHoweverOftenTheConnectionEndsNow() throws {
-    let there = try whole(upload).there
+  private func arriveWholeHoweverOftenTheConnectionEndsNow(_ folder: String, _ files: Int) throws {
+    let upload = upload(folder)
+    let (here, there) = ("\(local.path)/\(folder)", "\(sshd.home)/files/\(folder)")
+    let all = try whole(upload, files: files).there
     var random = Seeded(state: 7)
     for cut in 0..<Self.cuts {
       if cut % 3 == 0 { try away("\(sshd.home)/files") }
-      let place = Int.random(in: 3000..<there, using: &random)
+      let place = Int.random(in: 3000..<all, using: &random)
       let relay = try Relay(to: sshd.port, .inOrder([Cut(.there, after: place, resets: cut % 2 == 0)]))
       let end = try connected(relay.port)?.perform(upload)
       relay.stop()
       // What was there already may have been enough.
       #expect(
         end?.transferred != nil || [.dropped, .refused, nil].contains(end?.failure?.kind), "\(place): \(end as Any)")
-      if end?.transferred != nil { #expect(try isSame("\(local.path)/src", "\(sshd.home)/files/src"), "\(place)") }
+      if end?.transferred != nil { #expect(try isSame(here, there), "\(place)") }
       guard cut % 3 == 2 else { continue }
-      #expect(try connected(sshd.port)?.perform(upload).transferred?.files == 42)
-      #expect(try isSame("\(local.path)/src", "\(sshd.home)/files/src"), "\(place)")
+      #expect(try connected(sshd.port)?.perform(upload).transferred?.files == files)
+      #expect(try isSame(here, there), "\(place)")
       #expect(!FileManager.default.fileExists(atPath: "\(sshd.home)/files/.fcrun-parts"))
     }
   }

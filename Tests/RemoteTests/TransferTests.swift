@@ -210,6 +210,11 @@ struct TransferTests {
     #expect(!FileManager.default.fileExists(atPath: "\(work)/.fcrun-parts"))
   }
 
+  @Test func makeTheWorkdirForNothingToo() throws {
+    #expect(try upload([]).transferred == Transferred(files: 0, bytes: 0))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: work) == [])
+  }
+
   @Test func giveAFileItsModeAndTimeAlsoWhereItsContentIsThere() throws {
     try local.file("src/a", [1], mode: 0o644)
     try local.file("src/large", Array(repeating: 1, count: 9_000_000), mode: 0o644)
