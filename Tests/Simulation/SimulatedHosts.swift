@@ -201,8 +201,8 @@ struct SimulatedHosts: Hosts {
     -> WorkerEvent.Kind
   {
     guard let machine = live(link) else { return .failed(.dropped) }
-    // A machine that lost its disk has no outputs, and stays without where the gate was closed since; what was fetched before stays.
-    guard let run = host.runs[collect.control], run.isBegun else {
+    // A machine that lost its disk has no outputs, also where the gate was closed since; what was fetched before stays.
+    guard let run = host.runs[collect.control], host.uploaded.contains(collect.control) else {
       return .transferred(Transferred(files: 0, bytes: 0, missing: collect.outputs.map(\.source)))
     }
     if collect.outputs.map(\.source) == [VirtualCheckpoints.source] {
@@ -271,9 +271,6 @@ extension SimulatedHost.Run {
 
   /// When the command was over.
   var finalMoment: Moment { stoppedAt.map { min($0, end) } ?? end }
-
-  /// False of a gate that was closed before the command began.
-  var isBegun: Bool { length > .zero }
 
   /// Bytes of log that the command has written until then.
   func bytes(at now: Moment) -> Int64 { max(0, (min(now, finalMoment) - start).milliseconds) * rate / 1000 }
